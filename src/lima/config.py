@@ -1,0 +1,103 @@
+"""What a run is made of: frozen settings without behaviour, readable without loading torch.
+
+Everything here is written to `RUN/config.json` and rebuilt from it. The classes they configure take plain arguments.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Backbone = Literal["minkunet14", "minkunet18", "minkunet34"]
+Aggregation = Literal["mean", "max", "attention"]
+Association = Literal["voxel", "nearest"]
+Mixing = Literal["none", "laser", "polar", "both"]
+Loss = Literal["l2", "normalised_l2", "cosine", "contrastive"]
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """The frozen image network. The image size is what the network sees; both sides must be multiples of its patch."""
+
+    name: str = "tiny"
+    """`tiny` (inside the package), a hub name such as facebook/dinov2-small, or a local folder"""
+    layers: tuple[int, ...] = (-1,)
+    """blocks whose tokens are taken, counted as in Python (-1 last, -2 penultimate), concatenated"""
+    image_height_px: int = 224
+    image_width_px: int = 448
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """The LiDAR network."""
+
+    backbone: Backbone = "minkunet34"
+    width: float = 1.0
+    """factor on the number of channels of every layer"""
+    voxels: Literal["cartesian", "cylindrical"] = "cartesian"
+    voxel_size_m: float = 0.1
+    """edge of a Cartesian voxel; step in range and in height of a cylindrical one"""
+    voxel_azimuth_deg: float = 1.0
+    """step in azimuth of a cylindrical voxel"""
+    max_range_m: float = 60.0
+    """points farther from the sensor's axis get the feature of nothing: they are left out of the voxels"""
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """Section 4 of the paper. `frames=1, mixing="none"` is the one-frame method (ScaLR)."""
+
+    frames: int = 6
+    """k: the current keyframe and k - 1 past ones"""
+    aggregation: Aggregation = "mean"
+    occlusion_test: bool = False
+    """leave out cameras from which the sweep itself says that a nearer surface hides the point"""
+    association: Association = "voxel"
+    association_size_m: float = 0.25
+    mixing: Mixing = "both"
+    loss: Loss = "l2"
+    head_layers: int = 1
+    """1: linear projection to the teacher's width; 2 or 3: an MLP; dropped after pretraining"""
+
+
+@dataclass(frozen=True)
+class OptimiserConfig:
+    """AdamW with a one-cycle schedule."""
+
+    epochs: int = 50
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    clip_norm: float = 10.0
+    lanes: int = 4
+    """sequences followed side by side: the batch size, over all processes"""
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """One pretraining run."""
+
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+    method: MethodConfig = field(default_factory=MethodConfig)
+    optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
+    split: str = "train"
+    seed: int = 0
+    checkpoint_every_steps: int = 200
+    log_every_steps: int = 10
+
+
+@dataclass(frozen=True)
+class ProbeConfig:
+    """Linear probing: a batch norm and a linear layer on frozen point features (ScaLR's protocol)."""
+
+    epochs: int = 20
+    learning_rate: float = 0.001
+    weight_decay: float = 0.003
+    batch_sweeps: int = 4
+    seeds: tuple[int, ...] = (0, 1, 2)
+    train_split: str = "train"
+    val_split: str = "val"
+
+
+def default_cache_folder(data: Path) -> Path:
+    """Where the teacher's features of a dataset are kept when nothing else is said: beside the dataset."""
+    return data.with_name(data.name + ".features")

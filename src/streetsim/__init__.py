@@ -1,0 +1,1 @@
+"""Procedural streets with ray-cast LiDAR and cameras, written as nuScenes and SemanticKITTI data."""
