@@ -51,7 +51,7 @@ class RigidTransform:
         return RigidTransform(matrix[:3, :3].contiguous(), matrix[:3, 3].contiguous())
 
     @staticmethod
-    def from_quaternion(wxyz: Sequence[float], translation_m: Sequence[float]) -> RigidTransform:
+    def from_quaternion(wxyz: Sequence[float | int], translation_m: Sequence[float | int]) -> RigidTransform:
         """From a unit quaternion in the order (w, x, y, z), as nuScenes stores it, and a translation."""
         quaternion = torch.tensor(wxyz, dtype=torch.float64)
         norm = float(quaternion.norm())

@@ -1,0 +1,44 @@
+"""Oracle: the list of layers below. Imports point backwards along it only, so one can read from a file to the loss."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+LAYERS = (
+    "geometry", "config", "scene", "datasets", "data", "teachers", "sparse", "students", "encoder", "method", "train",
+    "evaluate", "recipes", "cli", "__main__",
+)  # fmt: skip
+
+
+def imported_modules(file: Path) -> list[str]:
+    modules = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+    return modules
+
+
+@pytest.mark.parametrize(
+    "file", sorted((SOURCE / "lima").rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE))
+)
+def test_imports_point_backwards(file: Path) -> None:
+    parts = file.relative_to(SOURCE / "lima").with_suffix("").parts
+    if parts == ("__init__",):
+        return
+    own = LAYERS.index(parts[0])
+    for module in imported_modules(file):
+        names = module.split(".")
+        if names[0] == "lima" and len(names) > 1 and names[1] != "__version__":
+            assert LAYERS.index(names[1]) <= own, f"{file.name} imports {module} from a later layer"
+        if names[0] == "streetsim":
+            assert parts[0] in ("evaluate", "cli"), f"{file.name} imports the simulator"
+
+
+def test_the_simulator_knows_nothing_of_lima() -> None:
+    for file in (SOURCE / "streetsim").rglob("*.py"):
+        assert not [module for module in imported_modules(file) if module.split(".")[0] in ("lima", "torch")], file
