@@ -1,0 +1,1 @@
+"""What stands between a frame and a training step: point-pixel pairs, lanes, augmentation."""
