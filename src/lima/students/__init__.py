@@ -1,0 +1,1 @@
+"""LiDAR networks: points in, one feature per point out."""

@@ -1,0 +1,38 @@
+"""The student: what reads a batch of sweeps and answers with one feature per point."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lima.config import StudentConfig
+from lima.scene import Batch
+from lima.students.minkunet import BLOCKS, MinkUNet
+from lima.students.voxelise import Voxeliser
+
+
+class Student(nn.Module):
+    """Voxelises, runs the backbone, and hands every point the feature of its voxel. dim: width of the features."""
+
+    def __init__(self, voxeliser: Voxeliser, backbone: MinkUNet) -> None:
+        super().__init__()
+        self.voxeliser = voxeliser
+        self.backbone = backbone
+        self.dim = backbone.dim
+
+    def in_range(self, batch: Batch) -> Bool[Tensor, "points"]:
+        """Which points the student sees; the others' features are zero and mean nothing."""
+        return self.voxeliser.in_range(batch)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "points {self.dim}"]:
+        """The features of the batch's points, in their order."""
+        voxelised = self.voxeliser(batch)
+        dtype = next(self.backbone.parameters()).dtype
+        voxels = self.backbone(voxelised.voxels.with_features(voxelised.voxels.features.to(dtype)))
+        return voxelised.devoxelise(voxels.features)
+
+
+def build_student(config: StudentConfig) -> Student:
+    """The student that a configuration describes, freshly initialised from torch's random generator."""
+    voxeliser = Voxeliser(config.voxels, config.voxel_size_m, config.voxel_azimuth_deg, config.max_range_m)
+    return Student(voxeliser, MinkUNet(BLOCKS[config.backbone], config.width))
