@@ -1,11 +1,14 @@
 """What a run is made of: frozen settings without behaviour, readable without loading torch.
 
-Everything here is written to `RUN/config.json` and rebuilt from it. The classes they configure take plain arguments.
+Everything here is written to `RUN/config.json` and rebuilt from it, and the command line is made from it: a field's
+docstring is its help. The classes that these settings configure take plain arguments.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from tyro.conf import arg
 
 Backbone = Literal["minkunet14", "minkunet18", "minkunet34"]
 Aggregation = Literal["mean", "max", "attention"]
@@ -18,7 +21,7 @@ Loss = Literal["l2", "normalised_l2", "cosine", "contrastive"]
 class TeacherConfig:
     """The frozen image network. The image size is what the network sees; both sides must be multiples of its patch."""
 
-    name: str = "tiny"
+    name: Annotated[str, arg(name="teacher")] = "tiny"
     """`tiny` (inside the package), a hub name such as facebook/dinov2-small, or a local folder"""
     layers: tuple[int, ...] = (-1,)
     """blocks whose tokens are taken, counted as in Python (-1 last, -2 penultimate), concatenated"""
@@ -30,7 +33,7 @@ class TeacherConfig:
 class StudentConfig:
     """The LiDAR network."""
 
-    backbone: Backbone = "minkunet34"
+    backbone: Annotated[Backbone, arg(name="student")] = "minkunet34"
     width: float = 1.0
     """factor on the number of channels of every layer"""
     voxels: Literal["cartesian", "cylindrical"] = "cartesian"
@@ -83,6 +86,8 @@ class PretrainConfig:
     seed: int = 0
     checkpoint_every_steps: int = 200
     log_every_steps: int = 10
+    tensorboard: bool = False
+    """write the log for TensorBoard too, to RUN/tensorboard"""
 
 
 @dataclass(frozen=True)

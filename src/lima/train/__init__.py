@@ -1,0 +1,1 @@
+"""Pretraining: one loop, and the parts it is made of, a file each."""
