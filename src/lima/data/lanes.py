@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -114,7 +114,7 @@ class Lanes:
         return torch.randperm(len(self.stretches), generator=generator).tolist()
 
     def _identity(self) -> dict[str, Any]:
-        return {"seed": self._seed, "stretches": [asdict(stretch) for stretch in self.stretches]}
+        return {"seed": self._seed, "stretches": [[s.sequence, s.first, s.frames] for s in self.stretches]}
 
     def state_dict(self) -> dict[str, Any]:
         """Where the queue and every lane stand, in plain numbers."""

@@ -26,7 +26,7 @@ class _NormaliseOverProcesses(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        wide = x.float()
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         sums = torch.cat([wide.sum(dim=0), wide.new_tensor([len(x)])])
         dist.all_reduce(sums)
         rows = sums[-1]
@@ -44,7 +44,7 @@ class _NormaliseOverProcesses(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, Tensor, Tensor, None]:
         normalised, inverse_deviation, weight, rows = ctx.saved_tensors
-        gradient = gradients[0].float()
+        gradient = gradients[0].to(normalised.dtype)
         grad_bias = gradient.sum(dim=0)
         grad_weight = (gradient * normalised).sum(dim=0)
         sums = torch.stack([grad_bias, grad_weight])
