@@ -1,0 +1,93 @@
+"""The joined tables, kept in a file so that a large dataset opens quickly the second time.
+
+The file lies beside the tables, or in the user's cache folder where that folder is not to be written. It is trusted
+only as long as every table has the size and the time of change it had, and its checksums are right.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from lima.datasets.index import TABLES, NuScenesIndex, build_index
+
+FORMAT = 1  # to be raised with every change of what the arrays mean
+FILE_NAME = "lima-index.npz"
+SMALLEST_BYTES = 32 << 20  # smaller tables are read within a second and leave no file behind
+BYTES_PER_SECOND = 5e7
+
+logger = logging.getLogger(__name__)
+
+
+def load_index(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> NuScenesIndex:
+    """The index of a version folder: from its file where that is fresh, else from the tables.
+
+    Raises FileNotFoundError for a missing table, and what `build_index` raises.
+    """
+    fingerprint, size_bytes = _fingerprint(folder)
+    if size_bytes < smallest_bytes:
+        return build_index(folder)
+    path = index_path(folder)
+    if path.is_file():
+        try:
+            return _read(path, fingerprint)
+        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as problem:
+            logger.warning("%s is made anew from the tables: %s", path, problem)
+    seconds = size_bytes / BYTES_PER_SECOND
+    logger.info("reading %.1f GB of tables in %s: about %.0f s, once", size_bytes / 1e9, folder, seconds)
+    index = build_index(folder)
+    try:
+        _write(path, index, fingerprint)
+    except OSError as problem:
+        logger.warning("%s could not be written, the next opening will take as long: %s", path, problem)
+    return index
+
+
+def index_path(folder: Path) -> Path:
+    """Beside the tables where their folder is meant to be written, else in the user's cache folder."""
+    if folder.stat().st_mode & 0o222 and os.access(folder, os.W_OK):
+        return folder / FILE_NAME
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lima"
+    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}-{FILE_NAME}"
+
+
+def _fingerprint(folder: Path) -> tuple[str, int]:
+    """What the tables look like from outside, and their bytes together."""
+    paths = {table: folder / f"{table}.json" for table in TABLES}
+    for path in paths.values():
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing; a nuScenes version folder holds the tables {', '.join(TABLES)}: was the archive "
+                f"with the metadata unpacked completely, and is {folder} the folder meant?"
+            )
+    if (folder / "lidarseg.json").is_file():
+        paths["lidarseg"] = folder / "lidarseg.json"
+    states = {table: path.stat() for table, path in paths.items()}
+    seen = {"format": FORMAT} | {table: [state.st_size, state.st_mtime_ns] for table, state in states.items()}
+    return json.dumps(seen), sum(state.st_size for state in states.values())
+
+
+def _write(path: Path, index: NuScenesIndex, fingerprint: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    arrays = {field.name: getattr(index, field.name) for field in fields(index)}
+    try:
+        with beside.open("wb") as file:
+            np.savez(file, fingerprint=np.array(fingerprint), **arrays)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _read(path: Path, fingerprint: str) -> NuScenesIndex:
+    with np.load(path, allow_pickle=False) as arrays:
+        if str(arrays["fingerprint"]) != fingerprint:
+            raise ValueError("the tables have changed since it was made")
+        return NuScenesIndex(**{field.name: arrays[field.name] for field in fields(NuScenesIndex)})

@@ -1,0 +1,80 @@
+"""Files of points, images and labels as nuScenes writes them. Every error names the file and the sensor's token."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from lima.datasets.labels import NO_CLASS
+
+POINT_BYTES = 20  # x, y, z in metres, intensity 0 … 255, ring: five floats of four bytes
+
+
+def read_points(path: Path, token: str) -> Float32[Tensor, "points 5"]:
+    """x, y, z, intensity and ring of every point. Raises FileNotFoundError, ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(_missing(path, token, "the points"))
+    size_bytes = path.stat().st_size
+    if size_bytes == 0:
+        raise ValueError(f"{path} (sample_data {token}) is an empty sweep, at least one point was expected")
+    if size_bytes % POINT_BYTES:
+        raise ValueError(
+            f"{path} (sample_data {token}) has {size_bytes} bytes, which is not a multiple of {POINT_BYTES} "
+            f"(x, y, z, intensity, ring as float32): truncated? Copy it again"
+        )
+    points = torch.from_numpy(np.fromfile(path, dtype="<f4").reshape(-1, 5))
+    finite = torch.isfinite(points).all(dim=1)
+    if not bool(finite.all()):
+        first = int(torch.nonzero(~finite)[0])
+        raise ValueError(
+            f"{path} (sample_data {token}): {int((~finite).sum())} of {len(points)} points are NaN or infinite, "
+            f"the first is point {first}: {points[first].tolist()}; finite numbers were expected"
+        )
+    return points
+
+
+def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[Tensor, "3 height width"]:
+    """The image, of the size that the tables promise. Raises FileNotFoundError, ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(_missing(path, token, "the image"))
+    try:
+        with Image.open(path) as image:
+            pixels = np.array(image.convert("RGB"))
+    except (OSError, SyntaxError) as problem:
+        raise ValueError(f"{path} (sample_data {token}) is not a readable image: {problem}. Copy it again") from problem
+    if pixels.shape[:2] != (height_px, width_px):
+        raise ValueError(
+            f"{path} (sample_data {token}) is {pixels.shape[1]} x {pixels.shape[0]} px, sample_data.json and the "
+            f"intrinsics are for {width_px} x {height_px}: resized images need resized tables"
+        )
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+
+
+def read_labels(
+    path: Path, token: str, points: int, class_of_label_id: Int64[np.ndarray, "256"]
+) -> Int64[Tensor, "points"]:
+    """The class of every point. Raises FileNotFoundError, ValueError."""
+    if not path.is_file():
+        raise FileNotFoundError(_missing(path, token, "the labels"))
+    ids = np.fromfile(path, dtype=np.uint8)
+    if len(ids) != points:
+        raise ValueError(
+            f"{path} (sample_data {token}) has labels for {len(ids)} points, its sweep has {points}: truncated, or "
+            f"of another sweep?"
+        )
+    labels = class_of_label_id[ids]
+    if (labels == NO_CLASS).any():
+        unknown = sorted(set(ids[labels == NO_CLASS].tolist()))
+        raise ValueError(
+            f"{path} (sample_data {token}) has label ids {unknown}, which no category in category.json has as index"
+        )
+    return torch.from_numpy(labels)
+
+
+def _missing(path: Path, token: str, what: str) -> str:
+    return f"{path} is missing, where {what} of sample_data {token} should be: were all archives unpacked here?"

@@ -1,0 +1,1 @@
+"""Metrics, probing and reports."""
