@@ -1,0 +1,190 @@
+"""Charts as SVG text: lines over steps and bars per class, coloured by the page's own style, light or dark.
+
+Values become positions through `Scale` alone, so that a test can check a chart by arithmetic. Missing values (NaN) are
+gaps in a line and words beside a bar, never zeros.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+WIDTH = 640
+LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
+BAR, BAR_GAP, BAR_LEFT, BAR_RIGHT = 9.0, 12.0, 148, 48
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A straight line from values to positions: `low` goes to `start`, `high` to `end`."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"a scale needs low < high, both finite, got {self.low} and {self.high}")
+
+    def position(self, value: float) -> float:
+        """Where the value stands; beyond the ends it goes on in a straight line."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self, about: int = 5) -> list[float]:
+        """Round values between low and high: steps of 1, 2 or 5 times a power of ten, about that many."""
+        step = _round_step((self.high - self.low) / max(about, 1))
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
+        return [round(index * step, 12) for index in range(first, last + 1)]
+
+
+def scale_over(values: Sequence[float], start: float, end: float, margin: float = 0.05) -> Scale:
+    """A scale that holds all finite values with a margin at both ends."""
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    spread = (high - low) or abs(high) or 1.0
+    return Scale(low - margin * spread, high + margin * spread, start, end)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve. faint: the same values before smoothing, drawn thinly behind."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    faint: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.x) != len(self.y) or (self.faint is not None and len(self.faint) != len(self.x)):
+            raise ValueError(f"line {self.name!r}: {len(self.x)} positions for {len(self.y)} values")
+
+
+@dataclass(frozen=True)
+class BarGroup:
+    """The bars of one class: one value per series, NaN where the class was absent; spreads beside them or None."""
+
+    name: str
+    values: tuple[float, ...]
+    spreads: tuple[float | None, ...]
+
+
+def smoothed(values: Sequence[float], window: int) -> tuple[float, ...]:
+    """The mean over a centred window, shorter at the ends; NaN values are left out of it."""
+    means = []
+    for index in range(len(values)):
+        near = values[max(0, index - window // 2) : index + window // 2 + 1]
+        finite = [value for value in near if math.isfinite(value)]
+        means.append(sum(finite) / len(finite) if finite else math.nan)
+    return tuple(means)
+
+
+def line_chart(lines: Sequence[Line], x_label: str, y_label: str, height: int = 260) -> str:
+    """Curves over a common axis, each in the colour of its place in the list."""
+    values = [value for line in lines for value in (*line.y, *(line.faint or ()))]
+    across = scale_over([value for line in lines for value in line.x], LEFT, WIDTH - RIGHT, margin=0.0)
+    up = scale_over(values, height - BOTTOM, TOP)
+    parts = [_grid(across, up, height, x_label, y_label)]
+    for series, line in enumerate(lines, start=1):
+        if line.faint is not None:
+            parts.append(f'<path class="line faint s{series}" d="{_path(line.x, line.faint, across, up)}"/>')
+    for series, line in enumerate(lines, start=1):
+        title = f"<title>{escape(line.name)}</title>"
+        parts.append(f'<path class="line s{series}" d="{_path(line.x, line.y, across, up)}">{title}</path>')
+    return legend([line.name for line in lines]) + _svg(height, f"{y_label} over {x_label}", "".join(parts))
+
+
+def bar_chart(groups: Sequence[BarGroup], names: Sequence[str], unit: str) -> str:
+    """Lying bars, one group per class with the series one under another; whiskers reach one spread to both sides."""
+    row = BAR * len(names) + BAR_GAP
+    floor = TOP + row * len(groups)
+    height = floor + BOTTOM
+    ends = [
+        value + (spread or 0) for group in groups for value, spread in zip(group.values, group.spreads, strict=True)
+    ]
+    highest = max([end for end in ends if math.isfinite(end)], default=1.0)
+    across = Scale(0.0, max(highest, 1e-9), BAR_LEFT, WIDTH - BAR_RIGHT)
+    parts = []
+    for tick in across.ticks():
+        x = across.position(tick)
+        parts.append(f'<path class="grid" d="M{x:.1f} {TOP}V{floor}"/>')
+        parts.append(_text(x, floor + 17, f"{tick:g}", "middle"))
+    parts.append(_text((BAR_LEFT + WIDTH - BAR_RIGHT) / 2, height - 4, unit, "middle", "label"))
+    for index, group in enumerate(groups):
+        top = TOP + row * index + BAR_GAP / 2
+        parts.append(_text(BAR_LEFT - 8, top + BAR * len(names) / 2 + 4.5, group.name, "end", "name"))
+        for series, (name, value, spread) in enumerate(zip(names, group.values, group.spreads, strict=True), start=1):
+            words = f"{group.name}, {name}"
+            parts.append(_bar(across, top + BAR * (series - 1), series, words, value, spread))
+    return legend(names) + _svg(height, f"{unit} of every class", "".join(parts))
+
+
+def legend(names: Sequence[str]) -> str:
+    """What the colours of the series mean; nothing where there is only one."""
+    if len(names) < 2:
+        return ""
+    items = (f'<span><i class="key s{series}"></i>{escape(name)}</span>' for series, name in enumerate(names, start=1))
+    return f'<p class="legend">{"".join(items)}</p>'
+
+
+def _bar(across: Scale, top: float, series: int, words: str, value: float, spread: float | None) -> str:
+    thick = BAR - 1.5
+    start = across.position(0.0)
+    if not math.isfinite(value):
+        return _text(start + 4, top + thick, "absent", "start", "absent")
+    end = across.position(value)
+    title = f"<title>{escape(words)}: {value:.1f}{'' if spread is None else f' ± {spread:.1f}'}</title>"
+    place = f'x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{thick:.1f}" rx="1.5"'
+    bar = f'<rect class="bar s{series}" {place}>{title}</rect>'
+    if spread:
+        low, high = across.position(max(value - spread, 0.0)), across.position(value + spread)
+        bar += f'<path class="whisker" d="M{low:.1f} {top + thick / 2:.1f}H{high:.1f}"/>'
+    return bar + _text(across.position(value + (spread or 0.0)) + 5, top + thick, f"{value:.1f}", "start", "figure")
+
+
+def _grid(across: Scale, up: Scale, height: int, x_label: str, y_label: str) -> str:
+    floor = height - BOTTOM
+    parts = []
+    for tick in up.ticks():
+        y = up.position(tick)
+        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(_text(LEFT - 7, y + 4, f"{tick:g}", "end"))
+    for tick in across.ticks(6):
+        parts.append(_text(across.position(tick), floor + 17, f"{tick:g}", "middle"))
+    parts.append(f'<path class="axis" d="M{LEFT} {floor}H{WIDTH - RIGHT}"/>')
+    parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 4, x_label, "middle", "label"))
+    parts.append(f'<g transform="rotate(-90 13 {(TOP + floor) / 2})">')
+    parts.append(_text(13, (TOP + floor) / 2, y_label, "middle", "label") + "</g>")
+    return "".join(parts)
+
+
+def _text(x: float, y: float, words: str, anchor: str, kind: str = "tick") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def _path(x: Sequence[float], y: Sequence[float], across: Scale, up: Scale) -> str:
+    """Straight pieces between neighbours; a NaN ends one piece and the next value begins another."""
+    commands = []
+    pen_down = False
+    for value_x, value_y in zip(x, y, strict=True):
+        if not (math.isfinite(value_x) and math.isfinite(value_y)):
+            pen_down = False
+            continue
+        commands.append(f"{'L' if pen_down else 'M'}{across.position(value_x):.1f} {up.position(value_y):.1f}")
+        pen_down = True
+    return "".join(commands)
+
+
+def _round_step(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def _svg(height: int, description: str, content: str) -> str:
+    return (
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(description)}">'
+        f"{content}</svg></div>"
+    )

@@ -1,0 +1,139 @@
+"""One HTML page that needs nothing else: no network, no script, no other file; light or dark as the reader's system is.
+
+Every function returns a piece of HTML. Words given to them are escaped; pieces go in as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+from PIL import Image
+
+from lima.evaluate.pictures import data_uri
+
+
+@dataclass(frozen=True)
+class Section:
+    """A headed part of the page; `name` is what links point to."""
+
+    name: str
+    title: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with the few words that stand on it."""
+
+    label: str
+    image: Image.Image
+
+
+def page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    """The whole document."""
+    style = files("lima.evaluate").joinpath("page.css").read_text(encoding="utf-8")
+    links = "".join(f'<a href="#{escape(part.name)}">{escape(part.title)}</a>' for part in sections)
+    body = "".join(
+        f'<section id="{escape(part.name)}"><h2>{escape(part.title)}</h2>{part.content}</section>' for part in sections
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>{escape(title)}</title>\n<style>\n{style}</style></head>\n"
+        f'<body><main><header><h1>{escape(title)}</h1><div class="lead">{lead}</div><nav>{links}</nav></header>\n'
+        f"{body}\n</main></body></html>\n"
+    )
+
+
+def paragraph(words: str, kind: str = "") -> str:
+    """A paragraph of plain words."""
+    return f'<p class="{kind}">{escape(words)}</p>' if kind else f"<p>{escape(words)}</p>"
+
+
+def missing(words: str) -> str:
+    """A note that something is not shown, and why."""
+    return paragraph(words, "missing")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: dict[int, int] | None = None) -> str:
+    """Words in the first column, figures in the others. best: row by column that is printed in bold."""
+    best = best or {}
+    heads = "".join(f"<th>{escape(word)}</th>" for word in head)
+    lines = []
+    for index, row in enumerate(rows):
+        cells = [f"<th scope=row>{escape(row[0])}</th>"]
+        for column, word in enumerate(row[1:], start=1):
+            cells.append(
+                f"<td class=best>{escape(word)}</td>" if best.get(column) == index else f"<td>{escape(word)}</td>"
+            )
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """Names and values one under another."""
+    return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs) + "</dl>"
+
+
+def folded(title: str, content: str) -> str:
+    """Something long that opens on a click."""
+    return f"<details><summary>{escape(title)}</summary>{content}</details>"
+
+
+def preformatted(words: str) -> str:
+    """Text in columns, as it is."""
+    return f"<pre>{escape(words)}</pre>"
+
+
+def gallery(pictures: Sequence[Picture], columns: int) -> str:
+    """Pictures side by side; fewer in a row where the screen is narrow."""
+    return f'<div class="gallery c{columns}">{"".join(_figure(picture) for picture in pictures)}</div>'
+
+
+def side_by_side(stacked: Sequence[Picture], beside: Picture) -> str:
+    """Pictures one under another, and a square one at their side."""
+    column = "".join(_figure(picture) for picture in stacked)
+    return f'<div class="gallery c2 large"><div class="stack">{column}</div>{_figure(beside)}</div>'
+
+
+def tabs(name: str, panels: Sequence[tuple[str, str]]) -> str:
+    """Panels of which one is seen at a time, all printed: switching between them shows what differs."""
+    inputs = "".join(
+        f'<input type="radio" name="{escape(name)}" id="{escape(name)}-{index}"{" checked" if index == 0 else ""}>'
+        f'<label for="{escape(name)}-{index}">{escape(title)}</label>'
+        for index, (title, _) in enumerate(panels)
+    )
+    contents = "".join(
+        f'<div class="panel"><p class="panel-title">{escape(title)}</p>{content}</div>' for title, content in panels
+    )
+    return f'<div class="tabs">{inputs}<div class="panels">{contents}</div></div>'
+
+
+def swatches(items: Sequence[tuple[str, tuple[int, int, int]]]) -> str:
+    """A legend of colours and their names."""
+    marks = (
+        f'<span><i class="key" style="background:rgb({red} {green} {blue})"></i>{escape(name)}</span>'
+        for name, (red, green, blue) in items
+    )
+    return f'<p class="legend">{"".join(marks)}</p>'
+
+
+def colour_bar(colours: Sequence[tuple[int, int, int]], low: str, high: str) -> str:
+    """A scale of colours with words at its ends."""
+    stops = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in colours)
+    return (
+        f'<p class="legend"><span>{escape(low)}</span>'
+        f'<i class="ramp" style="background:linear-gradient(90deg, {stops})"></i><span>{escape(high)}</span></p>'
+    )
+
+
+def _figure(picture: Picture) -> str:
+    width, height = picture.image.size
+    return (
+        f'<figure><img loading="lazy" width="{width}" height="{height}" alt="{escape(picture.label)}" '
+        f'src="{data_uri(picture.image)}"><figcaption>{escape(picture.label)}</figcaption></figure>'
+    )

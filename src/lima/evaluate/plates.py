@@ -1,0 +1,254 @@
+"""The pictures of a report, each with what is seen on it: classes, principal components, likeness, coverage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence as Series
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64, UInt8
+from PIL import Image
+from torch import Tensor
+
+from lima.evaluate.colouring import (
+    RIGHT,
+    VIRIDIS_RGB,
+    WRONG,
+    PrincipalColours,
+    class_colours,
+    cosine_to,
+    explained_percent,
+    scale_colours,
+    scale_limits,
+)
+from lima.evaluate.exhibit import Exhibit, Query
+from lima.evaluate.page import (
+    Picture,
+    colour_bar,
+    gallery,
+    missing,
+    paragraph,
+    side_by_side,
+    swatches,
+    tabs,
+)
+from lima.evaluate.pictures import birds_eye, blend_map, faded, mark_query, paint_points, photograph
+from lima.scene import CameraImage
+
+CAMERA_WIDTH_PX = 480
+QUERY_WIDTH_PX = 640
+NOTHING, NOW, MEMORY_ONLY = 0, 1, 2
+COVERAGE_RGB = ((74, 82, 92), (76, 195, 143), (240, 162, 69))
+
+CLASS_WORDS = "Each point of the sweep, projected into the cameras and coloured by its class."
+PROBED_WORDS = """ Switch between the truth, what a linear layer reads from each student's frozen features, and the
+errors: look at small things (pedestrians, cones, bicycles) and at the borders between road, sidewalk and terrain."""
+COMPONENT_WORDS = """Colours are the three principal components of the teacher's image features (red, green, blue;
+{share} of their variance in this frame). A student has features of another width, and its projection head is dropped
+after pretraining, so its features are brought to the teacher's components by a linear map: least squares on
+{fitted_on}. The percentage is R² on the frame shown, which the map has not seen. Look for the same thing in the same
+colour in the images and on the points."""
+ABOVE_WORDS = """The same from above, the way ahead up. The teacher knows only what a camera sees now, a student has
+features everywhere. The pictures of a student's own components have colours of their own: compare shapes, not hues."""
+LIKENESS_WORDS = """The red point is the query. On the photograph: cosine similarity of the teacher's features all
+over the image to its feature at the query, the mean feature of all cameras taken off. Below it and beside it: cosine
+similarity of every LiDAR point's feature to the query's, the mean feature of the sweep taken off. A good student
+lights up the same kind of thing as the teacher, also where no camera looks. Every picture has a scale of its own,
+from the 2nd to the 98th percentile."""
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """A student on the frame of the exhibit.
+
+    features: of every point. known: points within the student's range. predicted: classes by its linear probe, or
+    None where it was not probed. components: the teacher's principal components, read from the features by a linear
+    map that was fitted on other frames.
+    """
+
+    name: str
+    features: Float[Tensor, "points dim"]
+    known: Bool[Tensor, "points"]
+    predicted: Int64[Tensor, "points"] | None
+    components: Float64[Tensor, "points 3"]
+
+
+def class_plate(exhibit: Exhibit, students: Series[Student]) -> str:
+    """The cameras with points in the colours of their classes: the truth, what was predicted, and what was wrong."""
+    if exhibit.labels is None:
+        return missing("There is no picture of classes and errors: this dataset has neither point labels nor boxes.")
+    labels, colours = exhibit.labels, class_colours(exhibit.class_names)
+    labelled = labels > 0
+    panels = [("truth", gallery(cameras_painted(exhibit, colours[labels], labelled), 3))]
+    probed = [student for student in students if student.predicted is not None]
+    for student in probed:
+        predicted = student.predicted
+        assert predicted is not None
+        pictures = cameras_painted(exhibit, colours[predicted], labelled & student.known)
+        panels.append((f"{student.name}: predicted", gallery(pictures, 3)))
+    for student in probed:
+        assert student.predicted is not None
+        right = student.predicted == labels
+        scored = labelled & student.known
+        marks = torch.where(right[:, None], torch.tensor(RIGHT), torch.tensor(WRONG)).to(torch.uint8)
+        share = 100 * float(right[scored].float().mean())
+        words = f"{share:.1f} % of the points of this frame are right (all classes weigh by their points here)."
+        pictures = cameras_painted(exhibit, marks, scored)
+        panels.append((f"{student.name}: errors", gallery(pictures, 3) + paragraph(words, "soft")))
+    present = [int(label) for label in torch.unique(labels[labelled])]
+    names = [(exhibit.class_names[label].replace("_", " "), _rgb(colours[label])) for label in present]
+    words = CLASS_WORDS
+    if probed:
+        words += PROBED_WORDS
+        key = swatches([("right", RIGHT), ("wrong", WRONG)])
+    else:
+        key = missing("Predictions and errors are missing: the run has not been probed (lima probe RUN DATA).")
+    return paragraph(words) + swatches(names) + key + tabs("classes", panels)
+
+
+def component_plate(exhibit: Exhibit, teacher: PrincipalColours, students: Series[Student], fitted_on: str) -> str:
+    """The teacher's features as colours on the images, and the same colours read from the students' features."""
+    cams, dim, rows, cols = exhibit.image_features.shape
+    cells = exhibit.image_features.permute(0, 2, 3, 1).reshape(-1, dim)
+    maps = teacher.colours(teacher.components(cells)).reshape(cams, rows, cols, 3)
+    order = camera_order(exhibit.frame.images)
+    on_images = [
+        Picture(exhibit.frame.images[cam].name, blend_map(_photograph(exhibit, cam), maps[cam], 0.8)) for cam in order
+    ]
+    truth = teacher.components(exhibit.unified.features)
+    panels = [("teacher, on the images", gallery(on_images, 3))]
+    views = [("teacher, at the points a camera sees", teacher.colours(truth), exhibit.unified.known)]
+    for student in students:
+        both = exhibit.unified.known & student.known
+        share = explained_percent(student.components[both], truth[both])
+        colours = teacher.colours(student.components)
+        panels.append(
+            (
+                f"{student.name}, on the points",
+                gallery(cameras_painted(exhibit, colours, student.known), 3)
+                + paragraph(
+                    f"These features account for {share:.0f} % of the variance of the three components here.", "soft"
+                ),
+            )
+        )
+        views.append((f"{student.name} ({share:.0f} %)", colours, student.known))
+        own = PrincipalColours.fit(student.features[student.known])
+        own_colours = own.colours(own.components(student.features))
+        views.append((f"{student.name}, its own components", own_colours, student.known))
+    above = [Picture(name, birds_eye(exhibit.points_ego[known], colours[known])) for name, colours, known in views]
+    share = f"{100 * teacher.variance_share:.0f} %"
+    return (
+        paragraph(COMPONENT_WORDS.format(share=share, fitted_on=fitted_on))
+        + tabs("components", panels)
+        + paragraph(ABOVE_WORDS)
+        + gallery(above, 4 if len(above) > 4 else max(2, len(above)))
+    )
+
+
+def likeness_plate(exhibit: Exhibit, students: Series[Student], queries: Series[Query]) -> str:
+    """The paper's cosine pictures: how alike everything is to one point, for the teacher above, for students below."""
+    if not queries:
+        return missing("There are no similarity pictures: no point of this frame is well visible in a camera.")
+    parts = [paragraph(LIKENESS_WORDS), colour_bar(VIRIDIS_RGB, "unlike", "alike")]
+    for number, query in enumerate(queries):
+        teacher_picture = _teacher_likeness(exhibit, query)
+        panels = []
+        for student in students:
+            projected, above = _student_likeness(exhibit, student, query)
+            panels.append((student.name, side_by_side([teacher_picture, projected], above)))
+        name = query.name.replace("_", " ")
+        parts.append(f"<h3>{name}</h3>" + tabs(f"likeness-{number}", panels))
+    return "".join(parts)
+
+
+def coverage_plate(exhibit: Exhibit, frames: int) -> str:
+    """Which points have a target: from the cameras of this instant, or from the memory alone."""
+    now = exhibit.unified.known
+    state = torch.full((len(now),), NOTHING)
+    state[exhibit.in_memory] = MEMORY_ONLY
+    state[now] = NOW
+    shares = [100 * float((state == which).float().mean()) for which in (NOTHING, NOW, MEMORY_ONLY)]
+    also = 100 * float((now & exhibit.in_memory).float().mean())
+    colours = torch.tensor(COVERAGE_RGB, dtype=torch.uint8)[state]
+    pictures = [Picture("where a point's target comes from", birds_eye(exhibit.points_ego, colours))]
+    if exhibit.labels is not None:
+        by_class = class_colours(exhibit.class_names)[exhibit.labels]
+        pictures.insert(0, Picture("classes", birds_eye(exhibit.points_ego, by_class)))
+    words = (
+        f"The sweep from above, the way ahead up. {shares[NOW]:.0f} % of the points have a target from the cameras now"
+    )
+    if frames > 1:
+        words += (
+            f" (for {also:.0f} % the memory of the {frames - 1} frames before adds to it), {shares[MEMORY_ONLY]:.0f} % "
+            f"have one from the memory alone, {shares[NOTHING]:.0f} % have none and teach nothing. "
+            "Look at the gaps between the cameras' fields of view and at surfaces just passed."
+        )
+    else:
+        words += f", {shares[NOTHING]:.0f} % have none and teach nothing; with one frame there is no memory."
+    keys = [("now", COVERAGE_RGB[NOW]), ("memory only", COVERAGE_RGB[MEMORY_ONLY]), ("none", COVERAGE_RGB[NOTHING])]
+    return paragraph(words) + swatches(keys if frames > 1 else [keys[0], keys[2]]) + gallery(pictures, 2)
+
+
+def cameras_painted(
+    exhibit: Exhibit, colours: UInt8[Tensor, "points 3"], shown: Bool[Tensor, "points"]
+) -> list[Picture]:
+    """All cameras as seen from the driver's seat, with the points that are to be shown."""
+    pictures = []
+    for cam in camera_order(exhibit.frame.images):
+        drawn = exhibit.pairs.visible[cam] & shown
+        ground = faded(_photograph(exhibit, cam))
+        image = paint_points(ground, exhibit.pairs.uv[cam, drawn], exhibit.depth_m[cam, drawn], colours[drawn])
+        pictures.append(Picture(exhibit.frame.images[cam].name, image))
+    return pictures
+
+
+def camera_order(images: Series[CameraImage]) -> list[int]:
+    """Cameras that look ahead from left to right, then those that look back from left to right around the back."""
+
+    def left_deg(image: CameraImage) -> float:
+        x, y, _ = image.ego_from_cam.rotation[:, 2].tolist()
+        return math.degrees(math.atan2(y, x))
+
+    angles = [left_deg(image) for image in images]
+    ahead = sorted((cam for cam, angle in enumerate(angles) if abs(angle) <= 90), key=lambda cam: -angles[cam])
+    back = sorted((cam for cam, angle in enumerate(angles) if abs(angle) > 90), key=lambda cam: angles[cam] % 360)
+    return ahead + back
+
+
+def _teacher_likeness(exhibit: Exhibit, query: Query) -> Picture:
+    dim, rows, cols = exhibit.image_features.shape[1:]
+    cells = exhibit.image_features[query.cam].reshape(dim, -1).T
+    uv = exhibit.pairs.uv[query.cam, query.point]
+    grid = (2 * uv - 1)[None, None, None]
+    at_query = torch.nn.functional.grid_sample(
+        exhibit.image_features[query.cam][None], grid, padding_mode="border", align_corners=False
+    ).flatten()
+    mean = exhibit.image_features.mean(dim=(0, 2, 3))
+    similarity = cosine_to(cells, at_query, mean)
+    colours = scale_colours(similarity, *scale_limits(similarity)).reshape(rows, cols, 3)
+    picture = blend_map(_photograph(exhibit, query.cam, QUERY_WIDTH_PX), colours, 0.72)
+    return Picture(f"teacher, {exhibit.frame.images[query.cam].name}", mark_query(picture, uv))
+
+
+def _student_likeness(exhibit: Exhibit, student: Student, query: Query) -> tuple[Picture, Picture]:
+    known = student.known
+    mean = student.features[known].mean(dim=0)
+    similarity = cosine_to(student.features, student.features[query.point], mean)
+    colours = scale_colours(similarity, *scale_limits(similarity[known]))
+    drawn = exhibit.pairs.visible[query.cam] & known
+    uv, depth_m = exhibit.pairs.uv[query.cam], exhibit.depth_m[query.cam]
+    ground = faded(_photograph(exhibit, query.cam, QUERY_WIDTH_PX))
+    projected = mark_query(paint_points(ground, uv[drawn], depth_m[drawn], colours[drawn], 3.6), uv[query.point])
+    query_among_known = int(known[: query.point].sum())
+    above = birds_eye(exhibit.points_ego[known], colours[known], query=query_among_known)
+    return Picture(f"{student.name}, projected", projected), Picture(f"{student.name}, from above", above)
+
+
+def _photograph(exhibit: Exhibit, cam: int, width_px: int = CAMERA_WIDTH_PX) -> Image.Image:
+    return photograph(exhibit.pixels[cam], width_px)
+
+
+def _rgb(colour: UInt8[Tensor, "3"]) -> tuple[int, int, int]:
+    red, green, blue = colour.tolist()
+    return red, green, blue
