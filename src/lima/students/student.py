@@ -33,6 +33,11 @@ class Student(nn.Module):
 
 
 def build_student(config: StudentConfig) -> Student:
-    """The student that a configuration describes, freshly initialised from torch's random generator."""
+    """The student that a configuration describes, freshly initialised from torch's random generator.
+
+    Raises ValueError for settings that make no network.
+    """
+    if config.backbone not in BLOCKS:
+        raise ValueError(f"no backbone is called {config.backbone!r}, there are {', '.join(BLOCKS)}")
     voxeliser = Voxeliser(config.voxels, config.voxel_size_m, config.voxel_azimuth_deg, config.max_range_m)
     return Student(voxeliser, MinkUNet(BLOCKS[config.backbone], config.width))

@@ -50,6 +50,8 @@ class Voxeliser:
     max_range_m: float
 
     def __post_init__(self) -> None:
+        if self.kind not in ("cartesian", "cylindrical"):
+            raise ValueError(f"voxels are cartesian or cylindrical, got {self.kind!r}")
         if not min(self.size_m, self.azimuth_deg, self.max_range_m) > 0:
             raise ValueError(
                 f"voxel size, azimuth step and range must be positive, got {self.size_m} m, {self.azimuth_deg} deg, "

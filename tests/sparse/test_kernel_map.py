@@ -1,0 +1,142 @@
+"""Oracle: the definition in loops over a dictionary of cells, which knows no keys, no sorting and no grid."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lima.sparse import KernelMap, KernelMaps
+from tests.oracles.dense_conv import coarse_coordinates
+from tests.sparse.voxel_sets import coordinates
+
+Pairs = list[set[tuple[int, int]]]
+
+
+def pairs_by_definition(inputs: Tensor, outputs: Tensor, kernel_size: int, step: int = 1, dilation: int = 1) -> Pairs:
+    row_of_cell = {tuple(cell): row for row, cell in enumerate(inputs.tolist())}
+    first = -(kernel_size // 2) if kernel_size % 2 else 0
+    steps = range(first, first + kernel_size)
+    pairs = []
+    for dx, dy, dz in itertools.product(steps, steps, steps):
+        seen = set()
+        for row, (b, x, y, z) in enumerate(outputs.tolist()):
+            cell = (b, x * step + dx * dilation, y * step + dy * dilation, z * step + dz * dilation)
+            if cell in row_of_cell:
+                seen.add((row_of_cell[cell], row))
+        pairs.append(seen)
+    return pairs
+
+
+def pairs_of(kernel_map: KernelMap) -> Pairs:
+    pairs = [
+        set(zip(inputs.tolist(), outputs.tolist(), strict=True))
+        for inputs, outputs in zip(kernel_map.inputs, kernel_map.outputs, strict=True)
+    ]
+    if kernel_map.identity is not None:
+        assert not pairs[kernel_map.identity]
+        pairs[kernel_map.identity] = {(row, row) for row in range(kernel_map.voxels_in)}
+    assert sum(map(len, pairs)) == kernel_map.pairs, "a pair occurs twice"
+    return pairs
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=coordinates(), kernel_size=st.sampled_from([1, 3, 5]), dilation=st.integers(1, 3))
+def test_submanifold_pairs_are_the_neighbours(cells: Tensor, kernel_size: int, dilation: int) -> None:
+    kernel_map = KernelMaps().submanifold(cells, 1, kernel_size, dilation)
+    assert pairs_of(kernel_map) == pairs_by_definition(cells, cells, kernel_size, dilation=dilation)
+    assert kernel_map.voxels_in == kernel_map.voxels_out == len(cells)
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=coordinates(), kernel_size=st.integers(1, 4), step=st.integers(2, 3))
+def test_strided_pairs_and_their_inverse(cells: Tensor, kernel_size: int, step: int) -> None:
+    maps = KernelMaps()
+    coarse, kernel_map = maps.strided(cells, 1, kernel_size, step)
+    assert torch.equal(coarse, coarse_coordinates(cells, step))
+    assert pairs_of(kernel_map) == pairs_by_definition(cells, coarse, kernel_size, step=step)
+    fine, inverse = maps.inverse(coarse, step, kernel_size, step)
+    assert fine is cells
+    assert pairs_of(inverse) == [{(o, i) for i, o in pairs} for pairs in pairs_of(kernel_map)]
+    assert (inverse.voxels_in, inverse.voxels_out) == (len(coarse), len(cells))
+
+
+@settings(deadline=None, max_examples=20)
+@given(cells=coordinates(), data=st.data())
+def test_cells_a_million_apart_meet_nobody(cells: Tensor, data: st.DataObject) -> None:
+    """Moving everything by 2^20 changes no pair, and neither do strangers at both ends of such a grid."""
+    shift = torch.tensor([0, *data.draw(st.tuples(*[st.sampled_from([-(2**20), 2**20]) for _ in range(3)]))])
+    near = pairs_of(KernelMaps().submanifold(cells, 1, 3, 1))
+    assert pairs_of(KernelMaps().submanifold(cells + shift, 1, 3, 1)) == near
+    both = torch.cat([cells, cells + shift])
+    far = [{(i + len(cells), o + len(cells)) for i, o in pairs} for pairs in near]
+    assert pairs_of(KernelMaps().submanifold(both, 1, 3, 1)) == [a | b for a, b in zip(near, far, strict=True)]
+
+
+def test_strides_chain() -> None:
+    """Halving twice gives the same cells as quartering once."""
+    cells = torch.cartesian_prod(torch.arange(2), torch.arange(-5, 4), torch.arange(-3, 3), torch.arange(0, 7))
+    maps = KernelMaps()
+    half, _ = maps.strided(cells, 1, 2, 2)
+    quarter, _ = maps.strided(half, 2, 2, 2)
+    assert torch.equal(quarter, KernelMaps().strided(cells, 1, 4, 4)[0])
+    assert torch.equal(maps.strided(cells, 1, 4, 4)[0], quarter), "a resolution is known by its stride"
+
+
+def test_maps_are_found_once() -> None:
+    cells = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1]])
+    maps = KernelMaps()
+    assert maps.submanifold(cells, 1, 3, 1) is maps.submanifold(cells, 1, 3, 1)
+    assert maps.submanifold(cells, 1, 3, 1) is not maps.submanifold(cells, 1, 3, 2)
+    assert maps.strided(cells, 1, 2, 2)[1] is maps.strided(cells, 1, 2, 2)[1]
+
+
+def test_no_voxels_have_no_pairs() -> None:
+    nothing = torch.zeros(0, 4, dtype=torch.int64)
+    maps = KernelMaps()
+    assert maps.submanifold(nothing, 1, 3, 1).pairs == 0
+    coarse, kernel_map = maps.strided(nothing, 1, 2, 2)
+    assert len(coarse) == kernel_map.pairs == 0
+
+
+def test_int32_coordinates_are_as_good() -> None:
+    cells = torch.tensor([[0, 3, 0, 0], [0, 2, 0, 1]])
+    assert pairs_of(KernelMaps().submanifold(cells.int(), 1, 3, 1)) == pairs_of(
+        KernelMaps().submanifold(cells, 1, 3, 1)
+    )
+
+
+@pytest.mark.parametrize("last", [[0, 1, 2, 3], [0, 0, 0, 0]])
+def test_a_repeated_voxel_is_refused(last: list[int]) -> None:
+    cells = torch.tensor([[0, 1, 2, 3], [1, 1, 2, 3], [0, 0, 0, 0], last])
+    with pytest.raises(ValueError, match=r"once, got 1 repetitions among 4 voxels, the first at .* = \(0, ") as error:
+        KernelMaps().submanifold(cells, 1, 3, 1)
+    assert str(tuple(last)) in str(error.value)
+
+
+def test_a_grid_beyond_63_bits_is_refused() -> None:
+    cells = torch.tensor([[0, 0, 0, 0], [0, 2**21, 2**21, 2**21]])
+    with pytest.raises(ValueError, match="more than 63 bits: are the points in metres"):
+        KernelMaps().submanifold(cells, 1, 3, 1)
+
+
+def test_maps_refuse_another_batchs_voxels() -> None:
+    maps = KernelMaps()
+    maps.submanifold(torch.tensor([[0, 0, 0, 0]]), 1, 3, 1)
+    with pytest.raises(ValueError, match="belong to other voxels of stride 1"):
+        maps.submanifold(torch.tensor([[0, 0, 0, 1]]), 1, 3, 1)
+
+
+def test_an_inverse_needs_what_it_undoes() -> None:
+    with pytest.raises(ValueError, match="no strided convolution with kernel 2 and step 2 has led to stride 2"):
+        KernelMaps().inverse(torch.tensor([[0, 0, 0, 0]]), 2, 2, 2)
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation", "words"), [(2, 1, "must be odd, got 2"), (3, 0, "1 or more")])
+def test_impossible_kernels_are_refused(kernel_size: int, dilation: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        KernelMaps().submanifold(torch.tensor([[0, 0, 0, 0]]), 1, kernel_size, dilation)
