@@ -1,4 +1,4 @@
-"""Oracle: the definition in loops (floor of the coordinates, a dictionary of cells, sums), and the law of group means."""
+"""Oracle: the definition in loops (floor of the coordinates, a dictionary of cells, sums), and the law of means."""
 
 from __future__ import annotations
 

@@ -28,11 +28,9 @@ class VoxelisedBatch:
 
     def devoxelise(self, features: Float[Tensor, "voxels dim"]) -> Float[Tensor, "points dim"]:
         """Every point takes its voxel's feature; a point without a voxel takes zeros."""
-        inside = self.voxel_of_point >= 0
-        if len(features) == 0:
-            return features.new_zeros(len(inside), features.shape[1])
-        taken = features.index_select(0, self.voxel_of_point.clamp(min=0))
-        return torch.where(inside[:, None], taken, 0)
+        and_zeros = torch.nn.functional.pad(features, (0, 0, 0, 1))
+        row = torch.where(self.voxel_of_point < 0, len(features), self.voxel_of_point)
+        return and_zeros.index_select(0, row)
 
 
 @dataclass(frozen=True)
