@@ -82,15 +82,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_log_forgets_what_came_after_the_checkpoint_and_half_a_line(tmp_path: Path) -> None:
     file = tmp_path / "log.jsonl"
-    log = Log(file, after_step=0)
-    for step in (1, 2, 3, 4):
-        log.write({"step": step, "loss": {"total": 1.0 / step}})
-    log.close()
+    with Log(file, after_step=0) as log:
+        for step in (1, 2, 3, 4):
+            log.write({"step": step, "loss": {"total": 1.0 / step}})
     with open(file, "a") as stream:
         stream.write('{"step": 5, "lo')
-    log = Log(file, after_step=2)
-    log.write({"step": 3, "loss": {"total": 9.0}})
-    log.close()
+    with Log(file, after_step=2) as log:
+        log.write({"step": 3, "loss": {"total": 9.0}})
     assert [json.loads(line) for line in file.read_text().splitlines()] == [
         {"step": 1, "loss": {"total": 1.0}},
         {"step": 2, "loss": {"total": 0.5}},
@@ -105,7 +103,6 @@ def test_tensorboard_says_what_to_install_where_it_is_missing(tmp_path: Path) ->
         with pytest.raises(ImportError, match=r"pip install 'lima-lidar\[tensorboard\]'"):
             Log(tmp_path / "log.jsonl", 0, tmp_path / "tensorboard")
     else:
-        log = Log(tmp_path / "log.jsonl", 0, tmp_path / "tensorboard")
-        log.write({"step": 1, "loss": {"total": 1.0}})
-        log.close()
+        with Log(tmp_path / "log.jsonl", 0, tmp_path / "tensorboard") as log:
+            log.write({"step": 1, "loss": {"total": 1.0}})
         assert list((tmp_path / "tensorboard").iterdir())

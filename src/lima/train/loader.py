@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Sequence as Series
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from jaxtyping import Float32
 from torch import Tensor
@@ -17,8 +16,19 @@ from torch import Tensor
 from lima.data.lanes import Lanes, LaneStep
 from lima.data.pairs import PointPixelPairs, pairs_from_frame
 from lima.scene import Frame, Sequence
+from lima.train.stopwatch import Stopwatch
 
 STEPS_AHEAD = 2
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What a run needs of its teacher. features: of a frame's images. missing: frames it has not looked at yet."""
+
+    name: str
+    dim: int
+    features: Callable[[Frame], Float32[Tensor, "cams dim rows cols"]]
+    missing: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +45,13 @@ class Keyframe:
 class LoadedStep:
     """One step: where every lane of every process is, what this process's lanes read, and where the lanes stand then.
 
-    seconds: how long the loop had to wait for it.
+    seconds: what reading it took in the background, by part.
     """
 
     lane_steps: tuple[LaneStep, ...]
     keyframes: tuple[Keyframe, ...]
     lanes_after: dict[str, Any]
-    seconds: float
+    seconds: dict[str, float]
 
 
 class Loader:
@@ -61,9 +71,11 @@ class Loader:
         self._sequences, self._lanes, self._own = sequences, lanes, own
         self._features, self._occlusion_test = features, occlusion_test
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader")
-        self._ahead: deque[tuple[tuple[LaneStep, ...], dict[str, Any], Future[tuple[Keyframe, ...]]]] = deque()
+        self._ahead: deque[
+            tuple[tuple[LaneStep, ...], dict[str, Any], Future[tuple[tuple[Keyframe, ...], dict[str, float]]]]
+        ] = deque()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Loader:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -71,18 +83,23 @@ class Loader:
 
     def next(self) -> LoadedStep:
         """The next step of the lanes."""
-        started = time.perf_counter()
         while len(self._ahead) <= STEPS_AHEAD:
             lane_steps = self._lanes.next()
             future = self._thread.submit(self._load, lane_steps)
             self._ahead.append((lane_steps, self._lanes.state_dict(), future))
         lane_steps, lanes_after, future = self._ahead.popleft()
-        keyframes = future.result()
-        return LoadedStep(lane_steps, keyframes, lanes_after, time.perf_counter() - started)
+        keyframes, seconds = future.result()
+        return LoadedStep(lane_steps, keyframes, lanes_after, seconds)
 
-    def _load(self, lane_steps: tuple[LaneStep, ...]) -> tuple[Keyframe, ...]:
-        return tuple(self._keyframe(lane_steps[lane]) for lane in self._own)
+    def _load(self, lane_steps: tuple[LaneStep, ...]) -> tuple[tuple[Keyframe, ...], dict[str, float]]:
+        watch = Stopwatch()
+        return tuple(self._keyframe(lane_steps[lane], watch) for lane in self._own), watch.seconds
 
-    def _keyframe(self, step: LaneStep) -> Keyframe:
+    def _keyframe(self, step: LaneStep, watch: Stopwatch) -> Keyframe:
         frame = self._sequences[step.sequence].frame(step.frame)
-        return Keyframe(step, frame, self._features(frame), pairs_from_frame(frame, self._occlusion_test))
+        watch.lap("sweep")
+        image_features = self._features(frame)
+        watch.lap("features")
+        pairs = pairs_from_frame(frame, self._occlusion_test)
+        watch.lap("pairs")
+        return Keyframe(step, frame, image_features, pairs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 
@@ -17,7 +18,7 @@ class Log:
         self._events = _open_events(tensorboard, after_step) if tensorboard else None
         kept = [line for line in _whole_lines(file) if json.loads(line)["step"] <= after_step]
         file.write_text("".join(line + "\n" for line in kept))
-        self._file = open(file, "a", buffering=1)  # noqa: SIM115 (closed in `close`; a line reaches the disk when written)
+        self._file = open(file, "a", buffering=1)  # noqa: SIM115 (closed on leaving; a line reaches the disk when written)
 
     def write(self, record: dict[str, Any]) -> None:
         """Add one line; `record["step"]` says when it was."""
@@ -26,7 +27,10 @@ class Log:
             for name, value in _scalars(record):
                 self._events.add_scalar(name, value, record["step"])
 
-    def close(self) -> None:
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         self._file.close()
         if self._events:
             self._events.close()
