@@ -97,10 +97,14 @@ class ProbeConfig:
     epochs: int = 20
     learning_rate: float = 0.001
     weight_decay: float = 0.003
-    batch_sweeps: int = 4
+    batch_points: int = 4096
+    points_per_sweep: int = 4096
+    """points of every training sweep that are learned from, drawn at random; all points of all sweeps are scored"""
     seeds: tuple[int, ...] = (0, 1, 2)
     train_split: str = "train"
     val_split: str = "val"
+    temporal_gap_frames: int = 4
+    """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
 
 
 def default_cache_folder(data: Path) -> Path:

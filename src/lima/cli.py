@@ -1,0 +1,167 @@
+"""The command line. It alone exits: a user's mistake becomes one line and exit code 2, never a traceback.
+
+Every command is a frozen dataclass that tyro turns into options; what is heavy (torch, the simulator) is imported when
+a command runs, so that `lima --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
+
+from lima import recipes
+from lima.config import PretrainConfig, ProbeConfig, TeacherConfig, default_cache_folder
+from streetsim.config import SimulateConfig
+
+USER_MISTAKE = 2
+Recipe = Literal["lima", "scalr", "lima_vit_s", "lima_vit_b", "lima_vit_l", "demo", "demo_small"]
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Drive through procedural streets and write what the sensors saw as nuScenes or SemanticKITTI data."""
+
+    out: Positional[Path]
+    """folder to write; an interrupted run continues in it"""
+    config: OmitArgPrefixes[SimulateConfig] = field(default_factory=SimulateConfig)
+
+    def run(self) -> None:
+        from streetsim.simulate import simulate
+
+        simulate(self.out, self.config)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Compute the teacher's features of every keyframe once, into a cache that pretraining reads."""
+
+    data: Positional[Path]
+    config: OmitArgPrefixes[TeacherConfig] = field(default_factory=TeacherConfig)
+    split: str | None = None
+    """train, val, …; every sequence when left out"""
+    cache: Path | None = None
+    """folder of the cache; beside the dataset when left out"""
+
+    def run(self) -> None:
+        from lima.datasets import open_dataset
+        from lima.teachers import load_teacher
+        from lima.teachers.cache import FeatureCache
+
+        teacher = load_teacher(self.config.name, self.config.layers)
+        folder = self.cache or default_cache_folder(self.data)
+        cache = FeatureCache(folder, teacher, self.config.image_height_px, self.config.image_width_px)
+        cache.fill(open_dataset(self.data).sequences(self.split))
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Distil a frozen image network into a LiDAR network along the drives of a dataset (LiMA)."""
+
+    data: Positional[Path]
+    out: Path
+    """folder of the run"""
+    recipe: Recipe = "lima"
+    """the settings to start from; every option below replaces one of them"""
+    config: OmitArgPrefixes[PretrainConfig] = field(default_factory=PretrainConfig)
+    cache: Path | None = None
+    """folder of the teacher's features; beside the dataset when left out"""
+    resume: bool = False
+    """go on from the last checkpoint in the folder of the run"""
+
+    def run(self) -> None:
+        from lima.train.pretrain import pretrain
+
+        pretrain(self.data, self.out, self.config, self.cache, self.resume)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Linear probing: how much of the classes a linear layer reads from the frozen features of a run."""
+
+    run_folder: Positional[Path]
+    data: Positional[Path]
+    config: OmitArgPrefixes[ProbeConfig] = field(default_factory=ProbeConfig)
+
+    def run(self) -> None:
+        from lima.evaluate.probe_run import probe_run
+
+        probe_run(self.run_folder, self.data, self.config)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write RUN/report.html: tables, curves and pictures of a run on one page that needs no network."""
+
+    run_folder: Positional[Path]
+    data: Path | None = None
+    """dataset to draw; the one the run was trained on when left out"""
+    compare: tuple[Path, ...] = ()
+    """other runs to put beside it"""
+
+    def run(self) -> None:
+        from lima.evaluate.report import write_report
+
+        print(write_report(self.run_folder, self.data, self.compare))
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Simulate, pretrain with one frame and with LiMA, probe both beside random initialisation, write a page."""
+
+    size: Literal["full", "small"] = "full"
+    out: Path = Path("runs/demo")
+
+    def run(self) -> None:
+        from lima.evaluate.demo import run_demo
+
+        run_demo(self.out, self.size)
+
+
+Command = Simulate | Features | Pretrain | Probe | Report | Demo
+
+
+def parse(arguments: list[str]) -> Command:
+    """The command that the arguments ask for. The recipe of `pretrain` sets the defaults of its other options."""
+    recipe = _named_recipe(arguments)
+    pretrain = Pretrain(tyro.MISSING, tyro.MISSING, recipe=recipe, config=recipes.RECIPES[recipe]())
+    commands = Annotated[
+        Annotated[Simulate, subcommand("simulate")]
+        | Annotated[Features, subcommand("features")]
+        | Annotated[Pretrain, subcommand("pretrain", default=pretrain)]
+        | Annotated[Probe, subcommand("probe")]
+        | Annotated[Report, subcommand("report")]
+        | Annotated[Demo, subcommand("demo")],
+        arg(name=""),
+    ]
+    return tyro.cli(commands, prog="lima", args=arguments, config=(FlagCreatePairsOff, OmitSubcommandPrefixes))
+
+
+def _named_recipe(arguments: list[str]) -> Recipe:
+    """The recipe is read before everything else, because it decides what the other options start from."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--recipe", default="lima")
+    with contextlib.suppress(argparse.ArgumentError):
+        name = parser.parse_known_args(arguments)[0].recipe
+        if name in recipes.RECIPES:
+            return name
+    return "lima"  # the full parser then says what is wrong
+
+
+def main() -> None:
+    """Entry point of the console script `lima`."""
+    command = parse(sys.argv[1:])
+    try:
+        command.run()
+    except (ValueError, FileNotFoundError, FileExistsError, PermissionError, ImportError) as error:
+        if os.environ.get("LIMA_TRACEBACK"):
+            raise
+        print(f"lima: {error}", file=sys.stderr)
+        sys.exit(USER_MISTAKE)
