@@ -1,0 +1,1 @@
+"""What stands still: streets, ground, buildings, trees and street furniture."""

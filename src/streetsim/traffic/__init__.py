@@ -1,0 +1,1 @@
+"""What moves or could move: vehicles, people, signals, parked cars and road works."""
