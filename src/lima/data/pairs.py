@@ -43,7 +43,8 @@ def pairs_from_frame(frame: Frame, occlusion_test: bool = False) -> PointPixelPa
         uv_px, depth_m = image.camera.project(points_cam)
         size_px = torch.tensor([image.camera.width_px, image.camera.height_px])
         uv[cam] = (uv_px + 0.5) / size_px
-        visible[cam] = image.camera.sees(uv_px, depth_m)
+        inside = image.camera.sees(uv_px, depth_m)
+        visible[cam] = inside
         if occlusion_test:
-            visible[cam] &= ~hidden_points(points_cam)
+            visible[cam, inside] = ~hidden_points(points_cam[inside])
     return PointPixelPairs(uv, visible)
