@@ -1,7 +1,7 @@
 """Which points a camera cannot see although the LiDAR could, judged from the sweep itself.
 
 The LiDAR stands higher than the cameras and beside them: it looks over a car and sees the road behind, which in the
-image is painted with the car. The sweep knows of the car too: its points lie around the others in the image, and nearer.
+image is painted with the car. But the sweep knows of the car: its points lie around the others in the image, nearer.
 """
 
 from __future__ import annotations
