@@ -97,7 +97,7 @@ class ProbeConfig:
     epochs: int = 20
     learning_rate: float = 0.001
     weight_decay: float = 0.003
-    batch_points: int = 4096
+    batch_points: int = 1024
     points_per_sweep: int = 4096
     """points of every training sweep that are learned from, drawn at random; all points of all sweeps are scored"""
     seeds: tuple[int, ...] = (0, 1, 2)

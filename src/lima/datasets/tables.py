@@ -64,7 +64,8 @@ def _split_rows(text: str) -> tuple[list[Row], str]:
 
 def _split_rows_one_by_one(text: str) -> tuple[list[Row], str]:
     decode = json.JSONDecoder().raw_decode
-    rows, end = [], 0
+    rows: list[Row] = []
+    end = 0
     while True:
         gap = _BETWEEN_ROWS.match(text, end)
         start = gap.end() if gap else end
