@@ -51,9 +51,10 @@ def scale_over(values: Sequence[float], start: float, end: float, margin: float 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve. faint: the same values before smoothing, drawn thinly behind."""
+    """One curve. series: which of the page's colours it has. faint: the values before smoothing, thinly behind."""
 
     name: str
+    series: int
     x: tuple[float, ...]
     y: tuple[float, ...]
     faint: tuple[float, ...] | None = None
@@ -65,7 +66,7 @@ class Line:
 
 @dataclass(frozen=True)
 class BarGroup:
-    """The bars of one class: one value per series, NaN where the class was absent; spreads beside them or None."""
+    """The bars of one class: a value per series, NaN where the class was absent; spreads None or NaN where unknown."""
 
     name: str
     values: tuple[float, ...]
@@ -83,27 +84,33 @@ def smoothed(values: Sequence[float], window: int) -> tuple[float, ...]:
 
 
 def line_chart(lines: Sequence[Line], x_label: str, y_label: str, height: int = 260) -> str:
-    """Curves over a common axis, each in the colour of its place in the list."""
+    """Curves over a common axis."""
     values = [value for line in lines for value in (*line.y, *(line.faint or ()))]
     across = scale_over([value for line in lines for value in line.x], LEFT, WIDTH - RIGHT, margin=0.0)
     up = scale_over(values, height - BOTTOM, TOP)
     parts = [_grid(across, up, height, x_label, y_label)]
-    for series, line in enumerate(lines, start=1):
+    for line in lines:
         if line.faint is not None:
-            parts.append(f'<path class="line faint s{series}" d="{_path(line.x, line.faint, across, up)}"/>')
-    for series, line in enumerate(lines, start=1):
+            parts.append(f'<path class="line faint s{line.series}" d="{_path(line.x, line.faint, across, up)}"/>')
+    for line in lines:
         title = f"<title>{escape(line.name)}</title>"
-        parts.append(f'<path class="line s{series}" d="{_path(line.x, line.y, across, up)}">{title}</path>')
-    return legend([line.name for line in lines]) + _svg(height, f"{y_label} over {x_label}", "".join(parts))
+        parts.append(f'<path class="line s{line.series}" d="{_path(line.x, line.y, across, up)}">{title}</path>')
+    names = [(line.name, line.series) for line in lines]
+    return legend(names) + _svg(height, f"{y_label} over {x_label}", "".join(parts))
 
 
-def bar_chart(groups: Sequence[BarGroup], names: Sequence[str], unit: str) -> str:
-    """Lying bars, one group per class with the series one under another; whiskers reach one spread to both sides."""
-    row = BAR * len(names) + BAR_GAP
+def bar_chart(groups: Sequence[BarGroup], series: Sequence[tuple[str, int]], unit: str) -> str:
+    """Lying bars, one group per class with the series one under another; whiskers reach one spread to both sides.
+
+    series: the name of every bar of a group, and which of the page's colours it has.
+    """
+    row = BAR * len(series) + BAR_GAP
     floor = TOP + row * len(groups)
     height = floor + BOTTOM
     ends = [
-        value + (spread or 0) for group in groups for value, spread in zip(group.values, group.spreads, strict=True)
+        value + (0.0 if spread is None or math.isnan(spread) else spread)
+        for group in groups
+        for value, spread in zip(group.values, group.spreads, strict=True)
     ]
     highest = max([end for end in ends if math.isfinite(end)], default=1.0)
     across = Scale(0.0, max(highest, 1e-9), BAR_LEFT, WIDTH - BAR_RIGHT)
@@ -115,18 +122,17 @@ def bar_chart(groups: Sequence[BarGroup], names: Sequence[str], unit: str) -> st
     parts.append(_text((BAR_LEFT + WIDTH - BAR_RIGHT) / 2, height - 4, unit, "middle", "label"))
     for index, group in enumerate(groups):
         top = TOP + row * index + BAR_GAP / 2
-        parts.append(_text(BAR_LEFT - 8, top + BAR * len(names) / 2 + 4.5, group.name, "end", "name"))
-        for series, (name, value, spread) in enumerate(zip(names, group.values, group.spreads, strict=True), start=1):
-            words = f"{group.name}, {name}"
-            parts.append(_bar(across, top + BAR * (series - 1), series, words, value, spread))
-    return legend(names) + _svg(height, f"{unit} of every class", "".join(parts))
+        parts.append(_text(BAR_LEFT - 8, top + BAR * len(series) / 2 + 4.5, group.name, "end", "name"))
+        for place, ((name, number), value, spread) in enumerate(zip(series, group.values, group.spreads, strict=True)):
+            parts.append(_bar(across, top + BAR * place, number, f"{group.name}, {name}", value, spread))
+    return legend(series) + _svg(height, f"{unit} of every class", "".join(parts))
 
 
-def legend(names: Sequence[str]) -> str:
+def legend(series: Sequence[tuple[str, int]]) -> str:
     """What the colours of the series mean; nothing where there is only one."""
-    if len(names) < 2:
+    if len(series) < 2:
         return ""
-    items = (f'<span><i class="key s{series}"></i>{escape(name)}</span>' for series, name in enumerate(names, start=1))
+    items = (f'<span><i class="key s{number}"></i>{escape(name)}</span>' for name, number in series)
     return f'<p class="legend">{"".join(items)}</p>'
 
 
@@ -135,8 +141,9 @@ def _bar(across: Scale, top: float, series: int, words: str, value: float, sprea
     start = across.position(0.0)
     if not math.isfinite(value):
         return _text(start + 4, top + thick, "absent", "start", "absent")
-    end = across.position(value)
+    spread = None if spread is None or math.isnan(spread) else spread
     title = f"<title>{escape(words)}: {value:.1f}{'' if spread is None else f' ± {spread:.1f}'}</title>"
+    end = across.position(value)
     place = f'x="{start:.1f}" y="{top:.1f}" width="{end - start:.1f}" height="{thick:.1f}" rx="1.5"'
     bar = f'<rect class="bar s{series}" {place}>{title}</rect>'
     if spread:
@@ -183,8 +190,8 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def _svg(height: int, description: str, content: str) -> str:
+def _svg(height: float, description: str, content: str) -> str:
     return (
-        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(description)}">'
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(description)}">'
         f"{content}</svg></div>"
     )

@@ -32,6 +32,7 @@ NUSCENES_RGB = {
     "terrain": (112, 180, 60),
     "manmade": (222, 184, 135),
     "vegetation": (0, 175, 0),
+    "background": (150, 158, 166),
 }
 
 # Nine anchors of matplotlib's viridis (CC0): lightness rises evenly from 0 to 1, also for the colour-blind.

@@ -74,6 +74,16 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: dict[int, in
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
+def cards(figures: Sequence[tuple[str, str, str, int]]) -> str:
+    """Large figures side by side: each with what stands behind it, what it is, and the colour of its series."""
+    pieces = (
+        f'<div class="card s{series}"><b>{escape(figure)} <small>{escape(behind)}</small></b>'
+        f"<span>{escape(what)}</span></div>"
+        for figure, behind, what, series in figures
+    )
+    return f'<div class="cards">{"".join(pieces)}</div>'
+
+
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """Names and values one under another."""
     return "<dl>" + "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs) + "</dl>"

@@ -7,16 +7,30 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+Colour = tuple[int, int, int]
+
 SUPERSAMPLING = 2
 QUERY_RED = (255, 32, 32)
-PANEL = (20, 24, 29)
-PANEL_LINES = (58, 66, 76)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a picture from above is drawn on, the colour of its rings and of its words."""
+
+    plain: Colour
+    rings: Colour
+    words: Colour
+
+
+NIGHT = Ground((20, 24, 29), (58, 66, 76), (235, 238, 240))
+PAPER = Ground((243, 244, 242), (205, 209, 212), (60, 66, 72))  # some of nuScenes' class colours are very dark
 VEHICLE_M = torch.tensor([[2.2, 0.0, 0.0], [-1.6, 1.1, 0.0], [-0.9, 0.0, 0.0], [-1.6, -1.1, 0.0]])  # an arrow
 
 
@@ -38,13 +52,13 @@ def paint_points(
     uv: Float[Tensor, "points 2"],
     depth_m: Float[Tensor, "points"],
     colours: UInt8[Tensor, "points 3"],
-    radius_at_10_m_px: float = 3.0,
+    radius_at_10_m_px: float = 2.6,
 ) -> Image.Image:
     """Discs on a picture, far ones first and smaller, as nearer things hide farther ones."""
     canvas = ground.resize((ground.width * SUPERSAMPLING, ground.height * SUPERSAMPLING), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
     order = torch.argsort(depth_m, descending=True, stable=True)
-    radius = (radius_at_10_m_px * 10 / depth_m).clamp(0.4 * radius_at_10_m_px, 1.4 * radius_at_10_m_px) * SUPERSAMPLING
+    radius = (radius_at_10_m_px * 10 / depth_m).clamp(0.4 * radius_at_10_m_px, 1.2 * radius_at_10_m_px) * SUPERSAMPLING
     at = uv[order] * torch.tensor([canvas.width, canvas.height])
     _draw_discs(draw, at, radius[order], colours[order])
     return canvas.resize(ground.size, Image.Resampling.BOX)
@@ -55,10 +69,9 @@ def mark_query(picture: Image.Image, uv: Float[Tensor, "2"]) -> Image.Image:
     canvas = picture.resize((picture.width * SUPERSAMPLING, picture.height * SUPERSAMPLING), Image.Resampling.BILINEAR)
     draw = ImageDraw.Draw(canvas)
     x, y = float(uv[0]) * canvas.width, float(uv[1]) * canvas.height
-    radius = max(picture.width // 75, 6) * SUPERSAMPLING
-    draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill="white")
-    radius *= 0.72
-    draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=QUERY_RED)
+    rim = max(picture.width / 75, 6) * SUPERSAMPLING
+    for radius, colour in ((rim, (255, 255, 255)), (0.72 * rim, QUERY_RED)):
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
     return canvas.resize(picture.size, Image.Resampling.BOX)
 
 
@@ -75,17 +88,18 @@ def birds_eye(
     size_px: int = 720,
     radius_px: float = 1.6,
     query: int | None = None,
+    ground: Ground = NIGHT,
 ) -> Image.Image:
     """The sweep from above, low points first, the way ahead (the vehicle's x axis) up, with a ring every 10 m.
 
     query: the point to mark in red.
     """
-    canvas = Image.new("RGB", (size_px * SUPERSAMPLING, size_px * SUPERSAMPLING), PANEL)
+    canvas = Image.new("RGB", (size_px * SUPERSAMPLING, size_px * SUPERSAMPLING), ground.plain)
     draw = ImageDraw.Draw(canvas)
     middle = canvas.width / 2
     for ring_m in range(10, int(range_m) + 1, 10):
         ring = ring_m / range_m * middle
-        draw.ellipse([middle - ring, middle - ring, middle + ring, middle + ring], outline=PANEL_LINES, width=2)
+        draw.ellipse([middle - ring, middle - ring, middle + ring, middle + ring], outline=ground.rings, width=2)
     order = torch.argsort(points_ego[:, 2], stable=True)
     at = panel_position(points_ego[order], range_m) * canvas.width
     inside = ((at >= 0) & (at < canvas.width)).all(dim=1)
@@ -94,10 +108,11 @@ def birds_eye(
     font = ImageFont.load_default(size=13 * SUPERSAMPLING)
     for ring_m in range(20, int(range_m) + 1, 20):
         above = middle - ring_m / range_m * middle
-        draw.text(
-            (middle, above), f"{ring_m} m", fill="white", anchor="mm", font=font, stroke_width=4, stroke_fill=PANEL
-        )
-    draw.polygon([(float(x), float(y)) for x, y in panel_position(VEHICLE_M, range_m) * canvas.width], fill="white")
+        words = f"{ring_m} m"
+        draw.text((middle, above), words, ground.words, font, "mm", stroke_width=4, stroke_fill=ground.plain)
+    draw.polygon(
+        [(float(x), float(y)) for x, y in panel_position(VEHICLE_M, range_m) * canvas.width], fill=ground.words
+    )
     picture = canvas.resize((size_px, size_px), Image.Resampling.BOX)
     return picture if query is None else mark_query(picture, panel_position(points_ego[query][None], range_m)[0])
 

@@ -33,13 +33,13 @@ from lima.evaluate.page import (
     swatches,
     tabs,
 )
-from lima.evaluate.pictures import birds_eye, blend_map, faded, mark_query, paint_points, photograph
+from lima.evaluate.pictures import PAPER, birds_eye, blend_map, faded, mark_query, paint_points, photograph
 from lima.scene import CameraImage
 
 CAMERA_WIDTH_PX = 480
 QUERY_WIDTH_PX = 640
 NOTHING, NOW, MEMORY_ONLY = 0, 1, 2
-COVERAGE_RGB = ((74, 82, 92), (76, 195, 143), (240, 162, 69))
+COVERAGE_RGB = ((120, 128, 136), (47, 158, 110), (224, 138, 30))
 
 CLASS_WORDS = "Each point of the sweep, projected into the cameras and coloured by its class."
 PROBED_WORDS = """ Switch between the truth, what a linear layer reads from each student's frozen features, and the
@@ -49,8 +49,10 @@ COMPONENT_WORDS = """Colours are the three principal components of the teacher's
 after pretraining, so its features are brought to the teacher's components by a linear map: least squares on
 {fitted_on}. The percentage is R² on the frame shown, which the map has not seen. Look for the same thing in the same
 colour in the images and on the points."""
-ABOVE_WORDS = """The same from above, the way ahead up. The teacher knows only what a camera sees now, a student has
-features everywhere. The pictures of a student's own components have colours of their own: compare shapes, not hues."""
+ABOVE_WORDS = """The same from above, the way ahead up. The teacher knows only what a camera sees now; a student has
+features everywhere, and should continue the teacher's colours where no camera looks."""
+OWN_WORDS = """And each student's features by principal components of their own, without any map. Hues now mean nothing
+across pictures: look for whether surfaces of one kind share a colour and things stand out from the ground."""
 LIKENESS_WORDS = """The red point is the query. On the photograph: cosine similarity of the teacher's features all
 over the image to its feature at the query, the mean feature of all cameras taken off. Below it and beside it: cosine
 similarity of every LiDAR point's feature to the query's, the mean feature of the sweep taken off. A good student
@@ -116,34 +118,36 @@ def component_plate(exhibit: Exhibit, teacher: PrincipalColours, students: Serie
     on_images = [
         Picture(exhibit.frame.images[cam].name, blend_map(_photograph(exhibit, cam), maps[cam], 0.8)) for cam in order
     ]
-    truth = teacher.components(exhibit.unified.features)
+    truth, seen_now = teacher.components(exhibit.unified.features), exhibit.unified.known
     panels = [("teacher, on the images", gallery(on_images, 3))]
-    views = [("teacher, at the points a camera sees", teacher.colours(truth), exhibit.unified.known)]
+    above = [_component_view("teacher, where a camera looks", exhibit, teacher.colours(truth), seen_now)]
+    own_above = []
     for student in students:
-        both = exhibit.unified.known & student.known
+        both = seen_now & student.known
         share = explained_percent(student.components[both], truth[both])
         colours = teacher.colours(student.components)
-        panels.append(
-            (
-                f"{student.name}, on the points",
-                gallery(cameras_painted(exhibit, colours, student.known), 3)
-                + paragraph(
-                    f"These features account for {share:.0f} % of the variance of the three components here.", "soft"
-                ),
-            )
-        )
-        views.append((f"{student.name} ({share:.0f} %)", colours, student.known))
+        pictures = gallery(cameras_painted(exhibit, colours, student.known), 3)
+        words = f"These features account for {share:.0f} % of the variance of the teacher's three components here."
+        panels.append((f"{student.name}, on the points", pictures + paragraph(words, "soft")))
+        above.append(_component_view(f"{student.name} ({share:.0f} %)", exhibit, colours, student.known))
         own = PrincipalColours.fit(student.features[student.known])
         own_colours = own.colours(own.components(student.features))
-        views.append((f"{student.name}, its own components", own_colours, student.known))
-    above = [Picture(name, birds_eye(exhibit.points_ego[known], colours[known])) for name, colours, known in views]
-    share = f"{100 * teacher.variance_share:.0f} %"
+        own_above.append(_component_view(f"{student.name}, own components", exhibit, own_colours, student.known))
+    variance = f"{100 * teacher.variance_share:.0f} %"
     return (
-        paragraph(COMPONENT_WORDS.format(share=share, fitted_on=fitted_on))
+        paragraph(COMPONENT_WORDS.format(share=variance, fitted_on=fitted_on))
         + tabs("components", panels)
         + paragraph(ABOVE_WORDS)
-        + gallery(above, 4 if len(above) > 4 else max(2, len(above)))
+        + gallery(above, 4 if len(above) > 3 else 3)
+        + paragraph(OWN_WORDS)
+        + gallery(own_above, 4 if len(above) > 3 else 3)
     )
+
+
+def _component_view(
+    label: str, exhibit: Exhibit, colours: UInt8[Tensor, "points 3"], shown: Bool[Tensor, "points"]
+) -> Picture:
+    return Picture(label, birds_eye(exhibit.points_ego[shown], colours[shown], range_m=35.0, size_px=480))
 
 
 def likeness_plate(exhibit: Exhibit, students: Series[Student], queries: Series[Query]) -> str:
@@ -171,10 +175,12 @@ def coverage_plate(exhibit: Exhibit, frames: int) -> str:
     shares = [100 * float((state == which).float().mean()) for which in (NOTHING, NOW, MEMORY_ONLY)]
     also = 100 * float((now & exhibit.in_memory).float().mean())
     colours = torch.tensor(COVERAGE_RGB, dtype=torch.uint8)[state]
-    pictures = [Picture("where a point's target comes from", birds_eye(exhibit.points_ego, colours))]
+    pictures = [
+        Picture("where a point's target comes from", birds_eye(exhibit.points_ego, colours, range_m=30.0, ground=PAPER))
+    ]
     if exhibit.labels is not None:
         by_class = class_colours(exhibit.class_names)[exhibit.labels]
-        pictures.insert(0, Picture("classes", birds_eye(exhibit.points_ego, by_class)))
+        pictures.insert(0, Picture("classes", birds_eye(exhibit.points_ego, by_class, range_m=30.0, ground=PAPER)))
     words = (
         f"The sweep from above, the way ahead up. {shares[NOW]:.0f} % of the points have a target from the cameras now"
     )
@@ -182,7 +188,7 @@ def coverage_plate(exhibit: Exhibit, frames: int) -> str:
         words += (
             f" (for {also:.0f} % the memory of the {frames - 1} frames before adds to it), {shares[MEMORY_ONLY]:.0f} % "
             f"have one from the memory alone, {shares[NOTHING]:.0f} % have none and teach nothing. "
-            "Look at the gaps between the cameras' fields of view and at surfaces just passed."
+            "Look close to the vehicle, below the cameras' view, and at what it has just passed."
         )
     else:
         words += f", {shares[NOTHING]:.0f} % have none and teach nothing; with one frame there is no memory."

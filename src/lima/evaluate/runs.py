@@ -1,0 +1,52 @@
+"""Pretraining runs as they lie on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lima.config import PretrainConfig
+from lima.evaluate.scores import TITLES
+from lima.students.student import Student, build_student
+from lima.train.run_folder import read_config
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A pretraining run as it lies on disk. record: its config.json whole; log: the lines of its log.jsonl."""
+
+    name: str
+    folder: Path
+    config: PretrainConfig
+    record: dict[str, Any]
+    log: tuple[dict[str, Any], ...]
+
+    @property
+    def title(self) -> str:
+        """The name as it is printed."""
+        return TITLES.get(self.name, self.name)
+
+
+def read_run(folder: Path) -> ReportedRun:
+    """A run by its folder; its name is the folder's. Raises FileNotFoundError where it is none."""
+    config = read_config(folder)
+    log_file = folder / "log.jsonl"
+    lines = log_file.read_text().split("\n")[:-1] if log_file.exists() else []
+    return ReportedRun(
+        name=folder.resolve().name,
+        folder=folder,
+        config=config,
+        record=json.loads((folder / "config.json").read_text()),
+        log=tuple(json.loads(line) for line in lines),
+    )
+
+
+def random_student(config: PretrainConfig) -> Student:
+    """The student as it was before the first step of pretraining."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return build_student(config.student)
