@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,14 +13,9 @@ from lima.sparse.modules import SparseBatchNorm
 from lima.sparse.tensor import SparseTensor
 from lima.train.norm import SynchronisedBatchNorm, synchronise_batch_norms
 from lima.train.processes import Processes, start_processes
+from tests.train.free_port import free_port
 
 ROWS_OF_RANK = (7, 4)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def in_rank(rank: int, port: int, work: Callable[[Processes, Path], None], folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence as Series
 
 from torch import nn
 
+from lima.method.voxel_sums import FIRST_CAPACITY
 from lima.scene import Sequence
 from lima.train.loader import Teaching
 from lima.train.progress import size
@@ -55,12 +56,14 @@ def announce_run(sequences: Series[Sequence], teaching: Teaching, trainer: Train
 def memory_bound_bytes(frames: int, points: int, dim: int) -> int:
     """What a memory bank can hold at most: every point of every past frame in a voxel of its own.
 
-    Per past voxel: the row of its frame (feature, position, slot) and, in a slab that may be half empty, the row of
-    the sums (feature, position, count, key) with its place in the sorted index and among the free ones.
+    Per past voxel: the row of its frame (feature, position, slot) and its place in the sorted index and among the free
+    ones. The rows of the sums (feature, position, count, key) lie in a slab that may be half empty.
     """
+    voxels = (frames - 1) * points
     of_frame = 4 * dim + 12 + 8
-    of_sums = 2 * (4 * dim + 12 + 4 + 8) + 8 + 8 + 8
-    return (frames - 1) * points * (of_frame + of_sums)
+    of_index = 8 + 8 + 8
+    of_sums = 4 * dim + 12 + 4 + 8
+    return voxels * (of_frame + of_index) + max(2 * (voxels + 1), FIRST_CAPACITY) * of_sums
 
 
 def _millions(module: nn.Module) -> str:

@@ -67,7 +67,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def size(count_bytes: float) -> str:
+def size(count_bytes: int | float) -> str:
     """Bytes in the words of a person: 512 B, 3.2 MB, 1.5 GB."""
     for unit in ("B", "kB", "MB"):
         if count_bytes < 1000:

@@ -111,7 +111,8 @@ class Trainer:
         named = {"distillation": parts.distillation}
         if self.config.method.mixing != "none":
             named["mixed"] = parts.mixed
-        sums = self.processes.sums([x for part in named.values() for x in (float(part.total), float(part.points))])
+        own = [value for part in named.values() for value in (float(part.total.detach()), float(part.points))]
+        sums = self.processes.sums(own)
         totals, points = sums[::2], [max(count, 1.0) for count in sums[1::2]]
         loss = torch.stack([part.total / count for part, count in zip(named.values(), points, strict=True)]).sum()
         return loss, {name: total / count for name, total, count in zip(named, totals, points, strict=True)}
