@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,10 @@ def add_ground(stage: Stage, grid: Grid, blocks: Sequence[Block], preset: TownPr
 
 
 def clear_stretches(grid: Grid, axis: Axis, clearance_m: float) -> list[tuple[float, float]]:
-    """From where to where a street of this axis runs between junctions, `clearance_m` away from the crossing streets."""
+    """From where to where a street of this axis runs, `clearance_m` away from the streets that cross it."""
     crossing = grid.crossing(axis)
     stretches = []
-    for first, second in zip(crossing[:-1], crossing[1:], strict=True):
+    for first, second in pairwise(crossing):
         start = first.centre_m + first.half_width_m + clearance_m
         end = second.centre_m - second.half_width_m - clearance_m
         if end > start:

@@ -81,7 +81,9 @@ def _add_row_of_buildings(
         style = preset.buildings[int(rng.integers(len(preset.buildings)))]
         is_house = style.kind == "house"
         front = min(rng.uniform(9, 15) if is_house else rng.uniform(12, 24), end - u)
-        gap = rng.uniform(4, 8) if is_house else (0.1 if rng.random() < 0.75 else rng.uniform(2, 8))
+        is_pitched = bool(rng.random() < preset.pitched_roof_share)
+        wall_to_wall = 1.0 if is_pitched else 0.1
+        gap = rng.uniform(4, 8) if is_house else (wall_to_wall if rng.random() < 0.75 else rng.uniform(2, 8))
         body_depth = depth * rng.uniform(0.85, 1.0)
         s, t = side.at(u + front / 2, body_depth / 2)
         distance = near(s, t)
@@ -94,7 +96,7 @@ def _add_row_of_buildings(
                 body_depth,
                 rng.uniform(*preset.building_height_m),
                 style,
-                is_pitched=rng.random() < preset.pitched_roof_share,
+                is_pitched=is_pitched,
                 ground_floor=GroundFloor.SHOPS if has_shops else ground_floor,
                 balcony_share=0.4 if distance < BALCONIES_WITHIN_M else 0.0,
             )
@@ -128,7 +130,7 @@ def add_skyline(stage: Stage, grid: Grid, preset: TownPreset, rng: np.random.Gen
             12.0,
             rng.uniform(*preset.building_height_m) * height_factor,
             style,
-            is_pitched=rng.random() < preset.pitched_roof_share,
+            is_pitched=bool(rng.random() < preset.pitched_roof_share),
             ground_floor=GroundFloor.AS_ABOVE,
             balcony_share=0.0,
         )

@@ -34,7 +34,7 @@ class Town:
 
     Attributes:
         name: one of `TOWNS`.
-        road_style: (4,) as the road texture reads it: tone of the asphalt, unused, strength of the paint, zebras or not.
+        road_style: (4,) as the road texture reads it: tone of the asphalt, unused, strength of the paint, zebras.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Town:
 
     @cached_property
     def vertical_streets(self) -> Array:
-        """(streets, 7): centre, half width, lane width, lanes per direction, median half width, parking, yellow line."""
+        """(streets, 7): centre, half width, lane width, lanes, median half width, parking width, yellow line."""
         return self.grid.street_rows(Axis.VERTICAL)
 
     @cached_property
