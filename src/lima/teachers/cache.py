@@ -132,6 +132,7 @@ class FeatureCache:
         self, frame: Frame, pixels: UInt8[Tensor, "cams 3 height width"]
     ) -> Float32[Tensor, "cams dim rows cols"]:
         features = self._teacher.features(pixels).cpu()
+        assert tuple(features.shape) == self._shape(len(pixels)), f"{self._teacher.name} gave {tuple(features.shape)}"
         stored = Stored.of_frame(frame, features, self._teacher.key)
         write_stored(self.path(frame.token), stored)
         return stored.features.float()

@@ -40,8 +40,8 @@ class Recipe:
     layers: tuple[int, ...] = (-2,)
     dim: int = 64
     whitening: float = 0.0
-    views_per_photograph: int = 10
-    epochs: int = 24
+    views_per_photograph: int = 6
+    epochs: int = 10
     batch_views: int = 8
     learning_rate: float = 0.003
     weight_decay: float = 0.05
@@ -70,7 +70,7 @@ def principal_components(files: list[Path], dim: int, whitening: float) -> Proje
     variances, directions = variances.flip(0)[:dim], directions.flip(1)[:, :dim]
     scales = variances.pow(-whitening / 2)
     scales /= (variances * scales.square()).mean().sqrt()
-    return Projection(mean.float(), (directions * scales).float())
+    return Projection(mean.float(), (directions * scales).float().contiguous())
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +101,11 @@ def augmented(
     images, targets = lesson.pixels[chosen].float() / 255, lesson.targets[chosen]
     height_px, width_px = images.shape[2:]
 
-    size = torch.where(draw(0, 1) < 0.5, draw(0.6, 1.0), torch.ones(()))
+    size = torch.where(draw(0.0, 1.0) < 0.5, draw(0.6, 1.0), torch.ones(()))
     place = torch.zeros(len(chosen), 2, 3)
-    place[:, 0, 0] = size * (1 - 2 * (draw(0, 1) < 0.5).float())
+    place[:, 0, 0] = size * (1 - 2 * (draw(0.0, 1.0) < 0.5).float())
     place[:, 1, 1] = size
-    place[:, :, 2] = draw(-1, 1, 2) * (1 - size[:, None])
+    place[:, :, 2] = draw(-1.0, 1.0, 2) * (1 - size[:, None])
     pixel_grid = F.affine_grid(place, [len(chosen), 3, height_px, width_px], align_corners=False)
     cell_grid = F.affine_grid(place, [len(chosen), 1, height_px // PATCH_PX, width_px // PATCH_PX], align_corners=False)
     images = F.grid_sample(images, pixel_grid, padding_mode="border", align_corners=False)
@@ -117,9 +117,9 @@ def augmented(
     level = images.mean(dim=(1, 2, 3), keepdim=True)
     images = (level + (images - level) * draw(0.6, 1.4, 1, 1, 1)) * draw(0.7, 1.3, 1, 1, 1)
     blurred = F.avg_pool2d(images, 3, stride=1, padding=1, count_include_pad=False)
-    images = torch.where(draw(0, 1, 1, 1, 1) < 0.3, blurred, images)
+    images = torch.where(draw(0.0, 1.0, 1, 1, 1) < 0.3, blurred, images)
     noise = torch.randn(images.shape, generator=generator)
-    images = (images + noise * draw(0, 0.04, 1, 1, 1)).clamp(0, 1)
+    images = (images + noise * draw(0.0, 0.04, 1, 1, 1)).clamp(0, 1)
     mean, std = torch.tensor(IMAGENET_MEAN).view(3, 1, 1), torch.tensor(IMAGENET_STD).view(3, 1, 1)
     return (images - mean) / std, targets
 

@@ -55,7 +55,10 @@ class Stored:
         elif timestamps_ns != self.timestamps_ns:
             difference = "its images were taken at other times"
         elif not torch.allclose(
-            torch.tensor(centres_world_m), torch.tensor(self.centres_world_m), rtol=0, atol=SAME_PLACE_M
+            torch.tensor(centres_world_m, dtype=torch.float64),
+            torch.tensor(self.centres_world_m, dtype=torch.float64),
+            rtol=0,
+            atol=SAME_PLACE_M,
         ):
             difference = "its images were taken from other places"
         else:
@@ -125,8 +128,10 @@ def _checksum(features: Float16[Tensor, "cams dim rows cols"]) -> int:
 
 
 def _cameras_of(frame: Frame) -> tuple[tuple[str, ...], tuple[int, ...], tuple[tuple[float, ...], ...]]:
+    # The product of the two poses would be checked for being rigid, which costs as much as reading the file.
+    centres = [image.world_from_ego.apply(image.ego_from_cam.translation_m[None])[0] for image in frame.images]
     return (
         tuple(image.name for image in frame.images),
         tuple(image.timestamp_ns for image in frame.images),
-        tuple(tuple(image.world_from_cam.translation_m.tolist()) for image in frame.images),
+        tuple(tuple(centre.tolist()) for centre in centres),
     )

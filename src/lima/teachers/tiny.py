@@ -146,10 +146,10 @@ def load_tiny(path: Path) -> tuple[TinyNetwork, TinyShape]:
         shape = TinyShape(**json.loads(file.metadata()["shape"]))
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     network = TinyNetwork(shape)
+    wanted = {name for name in network.state_dict() if not name.endswith("num_batches_tracked")}
+    if wanted != set(state):
+        raise ValueError(f"{path} does not fill the network, it differs in {sorted(wanted ^ set(state))[:3]} …")
     network.load_state_dict({name: values.float() for name, values in state.items()}, strict=False)
-    missing = set(dict(network.named_parameters())) - set(state)
-    if missing:
-        raise ValueError(f"{path} lacks {sorted(missing)}")
     return network, shape
 
 
