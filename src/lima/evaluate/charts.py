@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 640
-LEFT, RIGHT, TOP, BOTTOM = 56, 16, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 72, 16, 14, 40
 BAR, BAR_GAP, BAR_LEFT, BAR_RIGHT = 9.0, 12.0, 148, 48
 
 

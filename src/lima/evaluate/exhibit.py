@@ -30,8 +30,9 @@ QUERY_CLASSES = (
     ("manmade", "building"),
     ("pedestrian", "person"),
 )
-# Where the queries lie when there are no labels: cameras from the first on, fractions of the image.
-UNLABELLED_QUERIES = ((0.5, 0.8), (0.25, 0.5), (0.75, 0.5), (0.5, 0.55))
+# Where queries lie when there are too few classes: one camera after another, fractions of the image.
+PLACES = {"bottom": (0.5, 0.85), "left": (0.2, 0.5), "right": (0.8, 0.5), "middle": (0.5, 0.5)}
+QUERIES_WANTED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,17 +137,14 @@ def choose_frame(
 
 
 def choose_queries(exhibit: Exhibit) -> list[Query]:
-    """Points on different classes, each amid its own in the image; fixed places where labels are missing."""
-    if exhibit.labels is None:
-        return _queries_at_fixed_places(exhibit)
+    """Points on different classes, each amid its own in the image; then fixed places, where classes are too few."""
     queries = []
-    for group in QUERY_CLASSES:
-        for name in group:
-            query = _query_on(exhibit, name) if name in exhibit.class_names else None
-            if query is not None:
-                queries.append(query)
-                break
-    return queries or _queries_at_fixed_places(exhibit)
+    for group in QUERY_CLASSES if exhibit.labels is not None else ():
+        on_classes = (_query_on(exhibit, name) for name in group if name in exhibit.class_names)
+        first = next((query for query in on_classes if query is not None), None)
+        if first is not None:
+            queries.append(first)
+    return queries + _queries_at_places(exhibit)[: max(0, QUERIES_WANTED - len(queries))]
 
 
 def _clearly_visible(exhibit: Exhibit, cam: int) -> Bool[Tensor, "points"]:
@@ -175,12 +173,13 @@ def _query_on(exhibit: Exhibit, name: str) -> Query | None:
     return best
 
 
-def _queries_at_fixed_places(exhibit: Exhibit) -> list[Query]:
+def _queries_at_places(exhibit: Exhibit) -> list[Query]:
     queries = []
-    for number, place in enumerate(UNLABELLED_QUERIES):
+    for number, (words, place) in enumerate(PLACES.items()):
         cam = number % len(exhibit.pixels)
         candidates = exhibit.pairs.visible[cam].nonzero().flatten()
         if len(candidates):
             distance = (exhibit.pairs.uv[cam, candidates] - torch.tensor(place)).norm(dim=1)
-            queries.append(Query(int(candidates[distance.argmin()]), cam, f"place {number + 1}"))
+            name = f"{words} of {exhibit.frame.images[cam].name}"
+            queries.append(Query(int(candidates[distance.argmin()]), cam, name))
     return queries

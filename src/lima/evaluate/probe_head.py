@@ -53,7 +53,9 @@ def fit(
     """
     generator = torch.Generator().manual_seed(seed)
     probe = LinearProbe(data.features.shape[1], classes, generator).to(device).train()
-    optimiser = torch.optim.AdamW(probe.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = torch.optim.AdamW(
+        probe.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+    )
     targets = data.labels - 1
     batches = max(1, len(targets) // config.batch_points)  # no small rest, whose statistics would be poor
     for epoch in range(config.epochs):
@@ -61,8 +63,8 @@ def fit(
         for batch, members in enumerate(order.tensor_split(batches)):
             done = (epoch * batches + batch) / (config.epochs * batches)
             optimiser.param_groups[0]["lr"] = config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-            features, wanted = data.features[members].to(device).float(), targets[members].to(device)
-            loss = F.cross_entropy(probe(features), wanted)
+            features = data.features.index_select(0, members).to(device).float()
+            loss = F.cross_entropy(probe(features), targets[members].to(device))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

@@ -46,7 +46,7 @@ def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Ser
     fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]
     colours = _teacher_colours(exhibit)
     students = [_student(exhibit, student, colours, fitting, features, config) for student in shown]
-    fitted_on = f"{len(fitting)} frames of the {config.split} split"
+    fitted_on = f"{len(fitting)} keyframes of the drives that the students learned from"
     note = paragraph(f"{where} {_label_words(dataset)}", "soft")
     return [
         Section("classes", "Classes and errors", note + class_plate(exhibit, students)),
@@ -87,7 +87,7 @@ def _shown_split(dataset: Dataset, config: PretrainConfig) -> tuple[list[Sequenc
         split = probe_split(dataset, probe_config)
     except ValueError:
         return dataset.sequences(config.split), f"{config.split} split, from which the students have learned"
-    if probe_config.val_split in dataset.split_names:
+    if {probe_config.train_split, probe_config.val_split} <= set(dataset.split_names):
         return split.val, f"{probe_config.val_split} split"
     return split.val, "second half of the only drive, whose images and points, but no labels, were learned from"
 
