@@ -3,8 +3,8 @@
     python benchmarks/memory.py [--dims 64 384] [--points 25000] [--steps 40]
 
 A vehicle drives 5 m per keyframe (10 m/s at 2 Hz) past walls on a road; every sweep sees both anew. All memories take
-the same step one after the other, so that a busy machine slows all of them alike; medians over the steps after the
-longest one is full.
+the same step one after the other, so that a busy machine slows all of them alike; medians of the CPU time of the steps
+after the longest one is full (with several threads, the sum of theirs).
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def main() -> None:
         for step in range(max(FRAMES) + arguments.steps):
             points_world, current = sweep(step, arguments.points, dim, generator)
             for frames, bank in banks.items():
-                started = time.perf_counter()
+                started = time.process_time()
                 bank.step(points_world, current)
                 if step >= max(FRAMES):
-                    seconds[frames].append(time.perf_counter() - started)
+                    seconds[frames].append(time.process_time() - started)
         base = statistics.median(seconds[2])
         for frames, bank in banks.items():
             median = statistics.median(seconds[frames])

@@ -92,7 +92,7 @@ class VoxelSums:
         self._given_back = torch.cat([self._given_back, empty])
         stays = torch.ones_like(self.keys, dtype=torch.bool)
         stays[torch.searchsorted(self.keys, self._key_of_slot[empty])] = False
-        self.keys, self.slots = self.keys[stays], self.slots[stays]
+        self.keys, self.slots = self.keys.masked_select(stays), self.slots.masked_select(stays)
 
     def _insert(self, keys: Int64[Tensor, "new"], slots: Int64[Tensor, "new"]) -> None:
         """Merge ascending keys into the ascending keys without sorting anything."""
@@ -100,9 +100,9 @@ class VoxelSums:
         is_old = torch.ones(len(self.keys) + len(keys), dtype=torch.bool, device=keys.device)
         is_old[place] = False
         merged_keys, merged_slots = (torch.empty_like(is_old, dtype=torch.int64) for _ in range(2))
-        merged_keys[place], merged_keys[is_old] = keys, self.keys
-        merged_slots[place], merged_slots[is_old] = slots, self.slots
-        self.keys, self.slots = merged_keys, merged_slots
+        merged_keys[place], merged_slots[place] = keys, slots
+        self.keys = merged_keys.masked_scatter_(is_old, self.keys)
+        self.slots = merged_slots.masked_scatter_(is_old, self.slots)
 
     def _take(self, number: int) -> Int64[Tensor, "number"]:
         """Slots for new voxels: given back ones first, then unused ones, growing the slab where they run out."""
