@@ -40,6 +40,18 @@ def test_a_folder_with_something_in_it_is_refused(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
+def test_a_run_that_came_to_no_step_leaves_its_folder_free(tmp_path: Path) -> None:
+    open_folder(tmp_path, PretrainConfig())
+    with Log(tmp_path / "log.jsonl", after_step=0):
+        pass
+    open_folder(tmp_path, replace(PretrainConfig(), seed=1))
+    assert read_config(tmp_path).seed == 1
+    with Log(tmp_path / "log.jsonl", after_step=0) as log:
+        log.write({"step": 1})
+    with pytest.raises(FileExistsError, match="is not empty"):
+        open_folder(tmp_path, PretrainConfig())
+
+
 def test_resuming_with_other_settings_or_data_is_refused(tmp_path: Path) -> None:
     open_folder(tmp_path, PretrainConfig())
     before = (tmp_path / "config.json").read_text()

@@ -37,10 +37,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
     data or a loss that is not a number, and Interrupted, after a checkpoint, on SIGINT or SIGTERM.
     """
     with start_processes() as processes:
-        dataset = open_dataset(data)
-        sequences = dataset.sequences(config.split)
-        if not sequences:
-            raise ValueError(f"split {config.split} of {data} is empty; there are {', '.join(dataset.split_names)}")
+        sequences = open_dataset(data).sequences(config.split)
         folder = _open_folder(out, data, config, sequences, resume, processes)
         teacher = load_teacher(config.teacher.name, config.teacher.layers, device=processes.device)
         features = FeatureCache(

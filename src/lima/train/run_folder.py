@@ -60,7 +60,7 @@ def open_run_folder(path: Path, data: Path, config: PretrainConfig, tokens: list
         "versions": package_versions(),
     }
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will when read
-    if not resume and path.exists() and any(path.iterdir()):
+    if not resume and not _is_free(folder):
         raise FileExistsError(f"{path} is not empty: go on with the run in it (--resume), or choose another folder")
     if resume and folder.config.exists():
         found = json.loads(folder.config.read_text())
@@ -69,6 +69,14 @@ def open_run_folder(path: Path, data: Path, config: PretrainConfig, tokens: list
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.config, json.dumps(wanted, indent=1) + "\n")
     return folder
+
+
+def _is_free(folder: RunFolder) -> bool:
+    """Nothing is lost there: absent, empty, or left by a run that came to no step."""
+    if not folder.path.exists():
+        return True
+    logged = folder.log.exists() and folder.log.stat().st_size > 0
+    return not logged and {path.name for path in folder.path.iterdir()} <= {folder.config.name, folder.log.name}
 
 
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> str:
