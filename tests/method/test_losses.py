@@ -78,3 +78,12 @@ def test_half_precision_predictions_are_compared_in_single_precision(kind: Loss)
     half = distillation_loss(predicted, target, kind, generator())
     assert half.dtype == torch.float32
     assert float(half) == float(distillation_loss(predicted.float(), target, kind, generator()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mixed_precision_outside_does_not_reach_the_loss(kind: Loss) -> None:
+    predicted = torch.randn(50, 8, generator=generator())
+    target = torch.randn(50, 8, generator=generator())
+    plain = distillation_loss(predicted, target, kind, generator())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert distillation_loss(predicted, target, kind, generator()).equal(plain)

@@ -35,7 +35,9 @@ def distillation_loss(
         return predicted.sum()
     if kind == "contrastive" and generator is None:
         raise ValueError("the contrastive loss draws points at random: it needs a generator")
-    return _LOSSES[kind](predicted.float() if predicted.dtype.itemsize < 4 else predicted, target, generator)
+    wide = torch.promote_types(predicted.dtype, torch.float32)
+    with torch.autocast(predicted.device.type, enabled=False):  # distances and softmax lose too much in half precision
+        return _LOSSES[kind](predicted.to(wide), target.to(wide), generator)
 
 
 def _l2(predicted: Tensor, target: Tensor, generator: torch.Generator | None) -> Tensor:

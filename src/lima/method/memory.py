@@ -111,7 +111,7 @@ class MemoryBank:
 
     def _places(self, points_world: Float64[Tensor, "points 3"]) -> _Places:
         voxels = voxels_from_points(points_world, torch.full((3,), self.size_m, dtype=torch.float64))
-        local_m = (points_world - voxels * self.size_m).float()
+        local_m = (points_world - voxels.double() * self.size_m).float()
         if self._origin is None:
             self._origin = voxels.amin(dim=0)  # voxels count from here, however far away the map's own origin is
         voxels = voxels - self._origin
