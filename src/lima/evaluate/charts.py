@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 640
-LEFT, RIGHT, TOP, BOTTOM = 72, 16, 14, 40
-BAR, BAR_GAP, BAR_LEFT, BAR_RIGHT = 9.0, 12.0, 148, 48
+WIDTH = 640.0
+LEFT, RIGHT, TOP, BOTTOM = 72.0, 16.0, 14.0, 40.0
+BAR, BAR_GAP, BAR_LEFT, BAR_RIGHT = 9.0, 12.0, 148.0, 48.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def smoothed(values: Sequence[float], window: int) -> tuple[float, ...]:
     return tuple(means)
 
 
-def line_chart(lines: Sequence[Line], x_label: str, y_label: str, height: int = 260) -> str:
+def line_chart(lines: Sequence[Line], x_label: str, y_label: str, height: float = 260.0) -> str:
     """Curves over a common axis."""
     values = [value for line in lines for value in (*line.y, *(line.faint or ()))]
     across = scale_over([value for line in lines for value in line.x], LEFT, WIDTH - RIGHT, margin=0.0)
@@ -117,7 +117,7 @@ def bar_chart(groups: Sequence[BarGroup], series: Sequence[tuple[str, int]], uni
     parts = []
     for tick in across.ticks():
         x = across.position(tick)
-        parts.append(f'<path class="grid" d="M{x:.1f} {TOP}V{floor}"/>')
+        parts.append(f'<path class="grid" d="M{x:.1f} {TOP:g}V{floor:g}"/>')
         parts.append(_text(x, floor + 17, f"{tick:g}", "middle"))
     parts.append(_text((BAR_LEFT + WIDTH - BAR_RIGHT) / 2, height - 4, unit, "middle", "label"))
     for index, group in enumerate(groups):
@@ -152,19 +152,19 @@ def _bar(across: Scale, top: float, series: int, words: str, value: float, sprea
     return bar + _text(across.position(value + (spread or 0.0)) + 5, top + thick, f"{value:.1f}", "start", "figure")
 
 
-def _grid(across: Scale, up: Scale, height: int, x_label: str, y_label: str) -> str:
+def _grid(across: Scale, up: Scale, height: float, x_label: str, y_label: str) -> str:
     floor = height - BOTTOM
     parts = []
     for tick in up.ticks():
         y = up.position(tick)
-        parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<path class="grid" d="M{LEFT:g} {y:.1f}H{WIDTH - RIGHT:g}"/>')
         parts.append(_text(LEFT - 7, y + 4, f"{tick:g}", "end"))
     for tick in across.ticks(6):
         parts.append(_text(across.position(tick), floor + 17, f"{tick:g}", "middle"))
-    parts.append(f'<path class="axis" d="M{LEFT} {floor}H{WIDTH - RIGHT}"/>')
+    parts.append(f'<path class="axis" d="M{LEFT:g} {floor:g}H{WIDTH - RIGHT:g}"/>')
     parts.append(_text((LEFT + WIDTH - RIGHT) / 2, height - 4, x_label, "middle", "label"))
-    parts.append(f'<g transform="rotate(-90 13 {(TOP + floor) / 2})">')
-    parts.append(_text(13, (TOP + floor) / 2, y_label, "middle", "label") + "</g>")
+    parts.append(f'<g transform="rotate(-90 13 {(TOP + floor) / 2:g})">')
+    parts.append(_text(13.0, (TOP + floor) / 2, y_label, "middle", "label") + "</g>")
     return "".join(parts)
 
 
@@ -192,6 +192,6 @@ def _round_step(step: float) -> float:
 
 def _svg(height: float, description: str, content: str) -> str:
     return (
-        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(description)}">'
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(description)}">'
         f"{content}</svg></div>"
     )

@@ -67,7 +67,7 @@ class DemoConfig:
 FULL = DemoConfig(
     simulate=SimulateConfig(scenes=12, keyframes=16, samples_per_pixel=2, exact=False),
     pretrain=PretrainConfig(
-        teacher=TeacherConfig(name="tiny", image_height_px=252, image_width_px=448),
+        teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
         student=StudentConfig(backbone="minkunet18", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
         method=MethodConfig(frames=6, mixing="both"),
         optimiser=OptimiserConfig(epochs=8, learning_rate=0.004, lanes=2),

@@ -131,7 +131,7 @@ def _curve_section(runs: Series[ReportedRun], colours: Mapping[str, int]) -> str
         paragraph(CURVE_WORDS)
         + line_chart([_loss_curve(run, colours[run.name]) for run in logged], "step", "loss")
         + paragraph("The learning rate: one cycle, up and then down to nearly nothing.")
-        + line_chart([_rate_curve(run, colours[run.name]) for run in logged], "step", "learning rate", height=170)
+        + line_chart([_rate_curve(run, colours[run.name]) for run in logged], "step", "learning rate", height=170.0)
     )
 
 
