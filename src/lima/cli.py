@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixe
 
 from lima import recipes
 from lima.config import PretrainConfig, ProbeConfig, TeacherConfig, default_cache_folder
+from lima.train.interruption import Interrupted
 from streetsim.config import SimulateConfig
 
 USER_MISTAKE = 2
@@ -44,6 +46,7 @@ class Features:
     """Compute the teacher's features of every keyframe once, into a cache that pretraining reads."""
 
     data: Positional[Path]
+    """folder of the dataset"""
     config: OmitArgPrefixes[TeacherConfig] = field(default_factory=TeacherConfig)
     split: str | None = None
     """train, val, …; every sequence when left out"""
@@ -66,6 +69,7 @@ class Pretrain:
     """Distil a frozen image network into a LiDAR network along the drives of a dataset (LiMA)."""
 
     data: Positional[Path]
+    """folder of the dataset"""
     out: Path
     """folder of the run"""
     recipe: Recipe = "lima"
@@ -87,7 +91,9 @@ class Probe:
     """Linear probing: how much of the classes a linear layer reads from the frozen features of a run."""
 
     run_folder: Positional[Path]
+    """folder of a pretraining run"""
     data: Positional[Path]
+    """folder of the dataset"""
     config: OmitArgPrefixes[ProbeConfig] = field(default_factory=ProbeConfig)
 
     def run(self) -> None:
@@ -101,6 +107,7 @@ class Report:
     """Write RUN/report.html: tables, curves and pictures of a run on one page that needs no network."""
 
     run_folder: Positional[Path]
+    """folder of a pretraining run"""
     data: Path | None = None
     """dataset to draw; the one the run was trained on when left out"""
     compare: tuple[Path, ...] = ()
@@ -165,3 +172,9 @@ def main() -> None:
             raise
         print(f"lima: {error}", file=sys.stderr)
         sys.exit(USER_MISTAKE)
+    except Interrupted as interruption:
+        print(f"lima: {interruption}", file=sys.stderr)
+        sys.exit(interruption.exit_code)
+    except KeyboardInterrupt:
+        print("lima: interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,56 @@
+"""`lima probe RUN DATA`: a run's student beside the same student at random initialisation, written to RUN/metrics.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lima.config import ProbeConfig
+from lima.datasets import open_dataset
+from lima.encoder import load_encoder
+from lima.evaluate.probe import probe, probe_split
+from lima.evaluate.probe_features import student_features
+from lima.evaluate.probe_head import save_probe
+from lima.evaluate.runs import random_student, read_run
+from lima.evaluate.scores import read_metrics
+from lima.train.run_folder import package_versions, write_atomically
+
+RANDOM = "random"
+
+
+def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[str], None] = print) -> dict[str, Any]:
+    """Probe both students on `data`; returns what RUN/metrics.json then holds.
+
+    Beside the scores stand the keyframes that were learned from and scored on, token by token. The linear layers of
+    the first seed go to RUN/probes, from where the report draws predictions.
+    """
+    run = read_run(run_folder)
+    dataset = open_dataset(data)
+    split = probe_split(dataset, config)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    say(f"{split.how}; {len(config.seeds)} seeds")
+    students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
+    scores = {}
+    for name, student in students.items():
+        result = probe(student_features(student, device), split, dataset.class_names, config, device=device)
+        (run_folder / "probes").mkdir(exist_ok=True)
+        save_probe(run_folder / "probes" / f"{name}.safetensors", result.probes[0])
+        scores[name] = result.as_dict()
+        say(f"{name:>16}  {result.miou:5.2f} ± {result.miou_std:.2f} % mIoU")
+    metrics = {
+        "command": "probe",
+        "config": {**asdict(config), "data": str(data.resolve())},
+        "results": {**read_metrics(run_folder).get("results", {}), "linear_probe": scores},
+        "splits": {
+            side: {sequence.name: list(sequence.tokens) for sequence in sequences}
+            for side, sequences in (("train", split.train), ("val", split.val))
+        },
+        "versions": package_versions(),
+    }
+    write_atomically(run_folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+    return metrics
