@@ -161,6 +161,17 @@ def test_autocast_keeps_weights_and_their_gradients_in_single_precision(dtype: t
     assert all(gradient.dtype == torch.float32 for gradient in values[1:])
 
 
+@pytest.mark.parametrize("pairs_at_once", [1, 200])
+def test_small_groups_of_pairs_give_the_same_sums(pairs_at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = random_coordinates(500, 6)
+    features = random_features(len(cells), 6)
+    layers = small_network().double()
+    at_once = train_step(cells, features, layers)
+    monkeypatch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", pairs_at_once)
+    for value, expected in zip(train_step(cells, features, layers), at_once, strict=True):
+        assert torch.allclose(value, expected)
+
+
 def test_twice_the_same_is_bit_for_bit_the_same() -> None:
     cells = random_coordinates(800, 6)
     features = random_features(len(cells), 6).detach().float().requires_grad_()

@@ -33,14 +33,12 @@ def pairs_by_definition(inputs: Tensor, outputs: Tensor, kernel_size: int, step:
 
 
 def pairs_of(kernel_map: KernelMap) -> Pairs:
-    pairs = [
-        set(zip(inputs.tolist(), outputs.tolist(), strict=True))
-        for inputs, outputs in zip(kernel_map.inputs, kernel_map.outputs, strict=True)
-    ]
-    if kernel_map.identity is not None:
-        assert not pairs[kernel_map.identity]
-        pairs[kernel_map.identity] = {(row, row) for row in range(kernel_map.voxels_in)}
-    assert sum(map(len, pairs)) == kernel_map.pairs, "a pair occurs twice"
+    inputs, outputs = (rows.split(kernel_map.counts) for rows in (kernel_map.inputs, kernel_map.outputs))
+    pairs = [set(zip(i.tolist(), o.tolist(), strict=True)) for i, o in zip(inputs, outputs, strict=True)]
+    if kernel_map.symmetric:
+        assert not pairs[len(pairs) // 2]
+        pairs[len(pairs) // 2] = {(row, row) for row in range(kernel_map.voxels_in)}
+    assert sum(map(len, pairs)) == kernel_map.products, "a pair occurs twice"
     return pairs
 
 
@@ -77,6 +75,32 @@ def test_cells_a_million_apart_meet_nobody(cells: Tensor, data: st.DataObject) -
     assert pairs_of(KernelMaps().submanifold(both, 1, 3, 1)) == [a | b for a, b in zip(near, far, strict=True)]
 
 
+@settings(deadline=None, max_examples=30)
+@given(cells=coordinates(), pairs_at_once=st.integers(1, 60), symmetric=st.booleans())
+def test_groups_hold_every_pair_once_and_sum_it_into_its_row(
+    cells: Tensor, pairs_at_once: int, symmetric: bool
+) -> None:
+    maps = KernelMaps()
+    kernel_map = maps.submanifold(cells, 1, 3, 1) if symmetric else maps.strided(cells, 1, 2, 2)[1]
+    pairs: Pairs = [set() for _ in kernel_map.counts]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", pairs_at_once)
+        groups = kernel_map.groups
+    for group in groups:
+        assert len(group.inputs) <= pairs_at_once or len(group.offsets) == 1
+        for offset, begin, end in group.offsets:
+            assert end > begin
+            pairs[offset] |= set(zip(group.inputs[begin:end].tolist(), group.outputs[begin:end].tolist(), strict=True))
+        for row in range(kernel_map.voxels_out):
+            of_row = group.order[group.starts[row] : group.starts[row + 1]]
+            assert (group.outputs[of_row] == row).all()
+        assert sorted(group.order.tolist()) == list(range(len(group.inputs)))
+    assert sum(len(group.inputs) for group in groups) == len(kernel_map.inputs)
+    if symmetric:
+        pairs[len(pairs) // 2] = {(row, row) for row in range(len(cells))}
+    assert pairs == pairs_of(kernel_map)
+
+
 def test_strides_chain() -> None:
     """Halving twice gives the same cells as quartering once."""
     cells = torch.cartesian_prod(torch.arange(2), torch.arange(-5, 4), torch.arange(-3, 3), torch.arange(0, 7))
@@ -98,9 +122,9 @@ def test_maps_are_found_once() -> None:
 def test_no_voxels_have_no_pairs() -> None:
     nothing = torch.zeros(0, 4, dtype=torch.int64)
     maps = KernelMaps()
-    assert maps.submanifold(nothing, 1, 3, 1).pairs == 0
+    assert maps.submanifold(nothing, 1, 3, 1).products == 0
     coarse, kernel_map = maps.strided(nothing, 1, 2, 2)
-    assert len(coarse) == kernel_map.pairs == 0
+    assert len(coarse) == kernel_map.products == 0
 
 
 def test_int32_coordinates_are_as_good() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Int, Int64
@@ -15,31 +16,73 @@ from torch import Tensor
 
 from lima.sparse.coordinates import Grid, SortedVoxels, unique_coordinates
 
+PAIRS_AT_ONCE = 2**16
+
+
+@dataclass(frozen=True, eq=False)
+class PairGroup:
+    """The pairs of some offsets that follow one another, enough for a GPU or two cores and few enough for their cache.
+
+    offsets: (offset, first pair, end) of every one that has pairs. order, starts: the pairs of output row o are
+    `order[starts[o] : starts[o + 1]]`, in ascending order of their offsets.
+    """
+
+    offsets: tuple[tuple[int, int, int], ...]
+    inputs: Int64[Tensor, "pairs"]
+    outputs: Int64[Tensor, "pairs"]
+    order: Int64[Tensor, "pairs"]
+    starts: Int64[Tensor, "starts"]
+
 
 @dataclass(frozen=True, eq=False)
 class KernelMap:
-    """Pairs of rows, one list per offset: output row `outputs[k][j]` sees input row `inputs[k][j]` through weight k.
+    """Pairs of rows, offset by offset: output row `outputs[j]` sees input row `inputs[j]` through its offset's weight.
 
-    Under one offset every output row, and every input row, occurs at most once: sums over an offset's pairs never
-    collide, which makes them deterministic on every device.
-    identity: the offset under which every voxel meets itself and all rows are in order (the centre of a submanifold
-    kernel), which engines multiply without gathering; its lists are empty. None where there is no such offset.
+    counts: pairs of every offset. Under one offset an input row, and an output row, occurs at most once.
+    symmetric: the map of a submanifold kernel. Pair (i, o) under offset k is pair (o, i) under the opposite offset
+    K - 1 - k, and under the one in the middle every voxel meets itself, which the lists leave out.
     """
 
-    inputs: tuple[Int64[Tensor, "_"], ...]
-    outputs: tuple[Int64[Tensor, "_"], ...]
+    inputs: Int64[Tensor, "pairs"]
+    outputs: Int64[Tensor, "pairs"]
+    counts: tuple[int, ...]
     voxels_in: int
     voxels_out: int
-    identity: int | None = None
-
-    def transposed(self) -> KernelMap:
-        """The same pairs read from the outputs to the inputs."""
-        return KernelMap(self.outputs, self.inputs, self.voxels_out, self.voxels_in, self.identity)
+    symmetric: bool
 
     @property
-    def pairs(self) -> int:
+    def products(self) -> int:
         """How many products of a feature vector with a weight matrix a convolution takes."""
-        return sum(len(rows) for rows in self.inputs) + (self.voxels_in if self.identity is not None else 0)
+        return len(self.inputs) + (self.voxels_in if self.symmetric else 0)
+
+    @cached_property
+    def transposed(self) -> KernelMap:
+        """The same pairs under the same offsets, read from the outputs to the inputs."""
+        return KernelMap(self.outputs, self.inputs, self.counts, self.voxels_out, self.voxels_in, self.symmetric)
+
+    @cached_property
+    def groups(self) -> tuple[PairGroup, ...]:
+        """The pairs cut into groups of whole offsets with at most `PAIRS_AT_ONCE` pairs (or one offset's)."""
+        groups = []
+        first = 0
+        members: list[tuple[int, int, int]] = []
+        for offset, end in enumerate(itertools.accumulate(self.counts)):
+            begin = end - self.counts[offset]
+            if members and end - first > PAIRS_AT_ONCE:
+                groups.append(self._group(members, first, begin))
+                first, members = begin, []
+            if end > begin:
+                members.append((offset, begin - first, end - first))
+        if members:
+            groups.append(self._group(members, first, len(self.inputs)))
+        return tuple(groups)
+
+    def _group(self, members: list[tuple[int, int, int]], first: int, end: int) -> PairGroup:
+        outputs = self.outputs[first:end]
+        starts = outputs.new_zeros(self.voxels_out + 1)
+        torch.cumsum(torch.bincount(outputs, minlength=self.voxels_out), dim=0, out=starts[1:])
+        order = torch.argsort(outputs, stable=True)
+        return PairGroup(tuple(members), self.inputs[first:end], outputs, order, starts)
 
 
 def kernel_offsets(kernel_size: int) -> list[tuple[int, int, int]]:
@@ -83,7 +126,8 @@ def submanifold_map(voxels: SortedVoxels, kernel_size: int, dilation: int = 1) -
             offset = centre + (x * kernel_size + y) * kernel_size + z
             inputs[offset] = outputs[2 * centre - offset] = voxels.to_original(found[rows])
             outputs[offset] = inputs[2 * centre - offset] = voxels.to_original(rows)
-    return KernelMap(tuple(inputs), tuple(outputs), len(keys), len(keys), identity=centre)
+    counts = tuple(len(rows) for rows in inputs)
+    return KernelMap(torch.cat(inputs), torch.cat(outputs), counts, len(keys), len(keys), symmetric=True)
 
 
 def strided_map(fine: SortedVoxels, coarse: SortedVoxels, kernel_size: int, step: int) -> KernelMap:
@@ -101,7 +145,8 @@ def strided_map(fine: SortedVoxels, coarse: SortedVoxels, kernel_size: int, step
         rows = (padded[found] == wanted).nonzero().squeeze(1)
         inputs.append(fine.to_original(found[rows]))
         outputs.append(coarse.to_original(rows))
-    return KernelMap(tuple(inputs), tuple(outputs), len(keys), len(corner))
+    counts = tuple(len(rows) for rows in inputs)
+    return KernelMap(torch.cat(inputs), torch.cat(outputs), counts, len(keys), len(corner), symmetric=False)
 
 
 class KernelMaps:
@@ -162,4 +207,4 @@ class KernelMaps:
                 f"no strided convolution with kernel {kernel_size} and step {step} has led to stride {stride}: an "
                 f"inverse convolution returns to the voxels of the one it undoes"
             )
-        return self._voxels[stride // step].original, self._strided[name].transposed()
+        return self._voxels[stride // step].original, self._strided[name].transposed
