@@ -19,14 +19,15 @@ def check_order(index: NuScenesIndex, scene: int) -> None:
         raise ValueError(
             f"scene.json promises {promised} keyframes of {name}, sample.json has {stop - start}: is it cut short?"
         )
+    for frame in range(start, stop - 1):
+        if index.frame_times_us[frame] == index.frame_times_us[frame + 1]:
+            raise ValueError(
+                f"{name}: keyframes {index.frame_tokens[frame].decode()} and {index.frame_tokens[frame + 1].decode()} "
+                f"both have LiDAR timestamp {index.frame_times_us[frame]} us; every keyframe needs its own: was one of "
+                f"them copied?"
+            )
     for frame in range(start, stop):
         token = index.frame_tokens[frame].decode()
-        time_us = int(index.frame_times_us[frame])
-        if frame > start and time_us == index.frame_times_us[frame - 1]:
-            raise ValueError(
-                f"{name}: keyframes {index.frame_tokens[frame - 1].decode()} and {token} both have LiDAR timestamp "
-                f"{time_us} us; every keyframe needs its own: was one of them copied?"
-            )
         for link, linked, expected in (
             ("prev", int(index.previous_frame[frame]), frame - 1 if frame > start else -1),
             ("next", int(index.next_frame[frame]), frame + 1 if frame < stop - 1 else -1),

@@ -87,7 +87,7 @@ def _write(path: Path, index: NuScenesIndex, fingerprint: str) -> None:
 
 
 def _read(path: Path, fingerprint: str) -> NuScenesIndex:
-    with np.load(path, allow_pickle=False) as arrays:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if str(arrays["fingerprint"]) != fingerprint:
             raise ValueError("the tables have changed since it was made")
         return NuScenesIndex(**{field.name: arrays[field.name] for field in fields(NuScenesIndex)})
