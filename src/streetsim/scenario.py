@@ -14,7 +14,6 @@ from streetsim.assets.signs import traffic_light_head, traffic_light_parameters
 from streetsim.materials import LightState
 from streetsim.mesh import Mesh, concatenate
 from streetsim.things import Actor, StandingThing, ThingBox, Trajectory
-from streetsim.town.footprints import footprint
 from streetsim.town.ground import add_ground
 from streetsim.town.junctions import LightHead, add_junctions
 from streetsim.town.kerbside import add_kerbside
@@ -22,16 +21,14 @@ from streetsim.town.plots import add_plots, add_skyline
 from streetsim.town.presets import TOWNS
 from streetsim.town.stage import Stage
 from streetsim.town.town import Town, draw_town
-from streetsim.traffic.movers import Mover, walking_mover
-from streetsim.traffic.overlaps import without_overlaps
+from streetsim.traffic.movers import Mover
+from streetsim.traffic.overlaps import track, without_overlaps
 from streetsim.traffic.parking import add_parked_vehicles
 from streetsim.traffic.traffic import (
-    AFTER_S,
     EGO_FRONT_M,
     EGO_LENGTH_M,
     EGO_WIDTH_M,
     Signals,
-    Traffic,
     draw_ego_drive,
     run_traffic,
 )
@@ -46,6 +43,10 @@ ACTORS_WITHIN_M = 95.0
 BEFORE_S = 1.0
 """Sensors may look this long before the start and after the end."""
 OVERLAP_STEP_S = 0.2
+TAKE_EVERY = 2
+"""Every second footprint of the traffic keeps its ground clear of standing things."""
+EGO_BOX_CENTRE_M = np.array([EGO_FRONT_M - EGO_LENGTH_M / 2, 0.0, 0.75])
+EGO_BOX_SIZE_M = np.array([EGO_LENGTH_M, EGO_WIDTH_M, 1.5])
 WALKING_SHARE, STANDING_SHARE = 0.55, 0.2
 SITES = 2
 
@@ -84,7 +85,7 @@ class Scenario:
         return self.ego.pose(time_s)
 
     def dynamic_mesh(self, time_s: float) -> Mesh:
-        """Actors within `ACTORS_WITHIN_M` of the ego, posed as at exactly this time, and the heads of traffic lights."""
+        """Actors within `ACTORS_WITHIN_M` of the ego, posed as at exactly this time, and the traffic lights."""
         self._check_time(time_s)
         ego_m = self.ego.position(time_s)
         meshes = []
@@ -144,11 +145,16 @@ def build_scenario(town: str, weather: str, seed: int, duration_s: float, densit
     near = drive.near(place)
     traffic = run_traffic(place, drive, duration_s, density, traffic_rng)
 
+    movers = list(traffic.movers)
+    times = np.arange(-BEFORE_S, duration_s + BEFORE_S + 1e-9, OVERLAP_STEP_S)
+
     stage = Stage(place.terrain)
     add_ground(stage, place.grid, place.blocks, place.preset, ground)
-    for rectangle in _ego_rectangles(traffic.ego)[:: int(1.0 / OVERLAP_STEP_S)]:
+    ego_track = track(traffic.ego, EGO_BOX_CENTRE_M, EGO_BOX_SIZE_M, times)
+    mover_tracks = [_track(mover, times) for mover in movers]
+    for rectangle in np.concatenate([ego_track, *mover_tracks])[::TAKE_EVERY]:
         stage.footprints.take(rectangle)
-    drive_rectangles = len(stage.footprints.rows)
+    ways = len(stage.footprints.rows)
     heads = add_junctions(stage, place.grid, near, furnishing)
     add_works(stage, place, SITES, near, furnishing)
     add_parked_vehicles(stage, place, near, furnishing)
@@ -157,11 +163,16 @@ def build_scenario(town: str, weather: str, seed: int, duration_s: float, densit
     add_skyline(stage, place.grid, place.preset, furnishing)
     on_foot = density * place.preset.pedestrians * drive.share
     add_standing_people(stage, place, int(STANDING_SHARE * on_foot), near, people)
-    walkers = draw_walkers(place, int(WALKING_SHARE * on_foot), near, traffic.ego.times_s, people)
-    movers = list(traffic.movers)
+    standing = stage.footprints.rows[ways:]
+    walkers = draw_walkers(place, int(WALKING_SHARE * on_foot), near, traffic.ego.times_s, standing, people)
     first_group = 1 + max((mover.group for mover in movers), default=0)
-    movers += [walking_mover(walker, traffic.ego.times_s, first_group + k) for k, walker in enumerate(walkers)]
-    kept = _without_overlaps(traffic, movers, stage.footprints.rows[drive_rectangles:])
+    movers += [
+        Mover(walker.asset, walker.trajectory, walker.gait_rad, first_group + number)
+        for number, walker in enumerate(walkers)
+    ]
+    tracks = np.stack([ego_track, *(_track(mover, times) for mover in movers)])
+    keep = without_overlaps(tracks, np.array([0, *(mover.group for mover in movers)]), standing)
+    kept = [mover for mover, is_kept in zip(movers, keep[1:], strict=True) if is_kept]
     actors = tuple(
         Actor(
             stage.next_instance(), stage.add_row(mover.asset.parameters), mover.asset, mover.trajectory, mover.gait_rad
@@ -185,27 +196,6 @@ def build_scenario(town: str, weather: str, seed: int, duration_s: float, densit
     )
 
 
-def _ego_rectangles(ego: Trajectory) -> Array:
-    """(samples, 5) footprints of the ego's body."""
-    return _rectangles(
-        ego, np.array([EGO_FRONT_M - EGO_LENGTH_M / 2, 0.0, 0.75]), np.array([EGO_LENGTH_M, EGO_WIDTH_M])
-    )
-
-
-def _rectangles(trajectory: Trajectory, centre_m: Array, size_m: Array) -> Array:
-    """(samples, 5) footprints of a box over time, every `OVERLAP_STEP_S`."""
-    times = np.arange(-BEFORE_S, trajectory.times_s[-1] - AFTER_S + BEFORE_S + 1e-9, OVERLAP_STEP_S)
-    return np.stack([footprint(trajectory.pose(float(time)), centre_m, size_m) for time in times])
-
-
-def _without_overlaps(traffic: Traffic, movers: list[Mover], standing: Array) -> list[Mover]:
-    """The movers that overlap neither each other, nor the ego, nor anything that stands."""
-    tracks = np.stack(
-        [
-            _ego_rectangles(traffic.ego),
-            *(_rectangles(mover.trajectory, mover.asset.shape.centre_m, mover.asset.shape.size_m) for mover in movers),
-        ]
-    )
-    groups = np.array([0, *(mover.group for mover in movers)])
-    keep = without_overlaps(tracks, groups, standing)
-    return [mover for mover, is_kept in zip(movers, keep[1:], strict=True) if is_kept]
+def _track(mover: Mover, times_s: Array) -> Array:
+    """(samples, 5) footprints of a mover's box."""
+    return track(mover.trajectory, mover.asset.shape.centre_m, mover.asset.shape.size_m, times_s)

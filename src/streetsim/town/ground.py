@@ -17,8 +17,6 @@ from streetsim.town.streets import Axis, Grid, Street
 
 Array = NDArray[np.float64]
 ROAD_STEP_M = 5.0
-PARKING_LIFT_M = 0.004
-"""Parking strips lie this much above the carriageway, so that rays meet them first."""
 INTERIOR_RINGS_M = 7.0
 MEDIAN_Z_M = 0.16
 JUNCTION_CLEARANCE_M = 6.5
@@ -27,12 +25,9 @@ FAR_LAND_M = 420.0
 
 
 def add_ground(stage: Stage, grid: Grid, blocks: Sequence[Block], preset: TownPreset, rng: np.random.Generator) -> None:
-    road_row = stage.add_row(parameter_row())
-    _add_carriageway(stage, grid, road_row)
+    _add_carriageway(stage, grid, stage.add_row(parameter_row()))
     for axis in Axis:
         for street in grid.along(axis):
-            if street.parking_m:
-                _add_parking(stage, grid, axis, street, road_row)
             if street.median_half_m > 0.5:
                 _add_median(stage, grid, axis, street)
     for block in blocks:
@@ -53,31 +48,43 @@ def clear_stretches(grid: Grid, axis: Axis, clearance_m: float) -> list[tuple[fl
 
 
 def _add_carriageway(stage: Stage, grid: Grid, road_row: int) -> None:
-    """One sheet under the whole town; blocks lie on top of it."""
-    s_lines, t_lines = _steps(*grid.low_high_s, ROAD_STEP_M), _steps(*grid.low_high_t, ROAD_STEP_M)
+    """One sheet under the whole town, cut along the edges of the parking strips; blocks lie on top of it."""
+    s_lines = _cut(_steps(*grid.low_high_s, ROAD_STEP_M), grid, Axis.VERTICAL)
+    t_lines = _cut(_steps(*grid.low_high_t, ROAD_STEP_M), grid, Axis.HORIZONTAL)
     s, t = np.meshgrid(s_lines, t_lines, indexing="ij")
-    stage.add_surface(
-        s.ravel(), t.ravel(), np.zeros(s.size), grid_triangles(*s.shape), Material.ROAD, Semantic.ROAD, road_row
+    triangles = grid_triangles(*s.shape)
+    middle_s, middle_t = s.ravel()[triangles].mean(1), t.ravel()[triangles].mean(1)
+    is_parking = _on_parking(grid, Axis.VERTICAL, middle_s, middle_t) | _on_parking(
+        grid, Axis.HORIZONTAL, middle_t, middle_s
     )
+    flat = np.zeros(s.size)
+    for part, semantic in ((triangles[~is_parking], Semantic.ROAD), (triangles[is_parking], Semantic.PARKING)):
+        stage.add_surface(s.ravel(), t.ravel(), flat, part, Material.ROAD, semantic, road_row)
 
 
-def _add_parking(stage: Stage, grid: Grid, axis: Axis, street: Street, road_row: int) -> None:
-    inner, outer = street.half_width_m - street.parking_m, street.half_width_m
+def _cut(lines: Array, grid: Grid, across: Axis) -> Array:
+    """More grid lines: at the edges of the parking strips of streets of the axis `across`, and at their ends."""
+    edges = [
+        street.centre_m + side * distance
+        for street in grid.along(across)
+        if street.parking_m
+        for side in (1, -1)
+        for distance in (street.half_width_m, street.half_width_m - street.parking_m)
+    ]
+    ends = [end for stretch in clear_stretches(grid, across.other, JUNCTION_CLEARANCE_M) for end in stretch]
+    return np.unique(np.round(np.concatenate([lines, edges, ends]), 3))
+
+
+def _on_parking(grid: Grid, axis: Axis, across: Array, along: Array) -> NDArray[np.bool_]:
+    """Whether places lie on a parking strip of a street of this axis."""
+    between = np.zeros(len(along), bool)
     for start, end in clear_stretches(grid, axis, JUNCTION_CLEARANCE_M):
-        along = _steps(start, end, ROAD_STEP_M)
-        for side in (1, -1):
-            across = street.centre_m + side * np.array([inner, outer])
-            u, v = np.meshgrid(along, across, indexing="ij")
-            s, t = (v, u) if axis is Axis.VERTICAL else (u, v)
-            stage.add_surface(
-                s.ravel(),
-                t.ravel(),
-                np.full(s.size, PARKING_LIFT_M),
-                grid_triangles(*s.shape),
-                Material.ROAD,
-                Semantic.PARKING,
-                road_row,
-            )
+        between |= (along > start) & (along < end)
+    on_strip = np.zeros(len(across), bool)
+    for street in grid.along(axis):
+        distance = np.abs(across - street.centre_m)
+        on_strip |= (distance < street.half_width_m) & (distance > street.half_width_m - street.parking_m)
+    return between & on_strip
 
 
 def _add_median(stage: Stage, grid: Grid, axis: Axis, street: Street) -> None:

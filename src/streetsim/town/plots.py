@@ -18,7 +18,7 @@ from streetsim.town.streets import Grid
 Nearness = Callable[[float, float], float]
 """Metres from a place (s, t) on the plan to the ego's route."""
 
-BUILDINGS_WITHIN_M = 150.0
+BUILDINGS_WITHIN_M = 190.0
 BALCONIES_WITHIN_M = 70.0
 TREES_WITHIN_M = 70.0
 MIN_FRONT_M = 6.0

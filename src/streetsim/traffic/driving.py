@@ -23,6 +23,8 @@ EGO_REQUEST_M = 60.0
 WALK_WINDOW_S = 3.0
 """People start to cross only this soon after the signal has changed."""
 WAIT_S = 4.0
+CLEAR_M = 7.0
+"""Nobody steps onto the street with a moving vehicle this close."""
 
 ACCELERATION_MPS2, BRAKING_MPS2, HARDEST_BRAKING_MPS2 = 1.6, 2.2, 7.0
 HEADWAY_S, STANDSTILL_GAP_M = 1.2, 2.2
@@ -169,7 +171,7 @@ def simulate(
                 waited[w] += STEP_S
                 is_red = ((green[j] | yellow[j]) & walker_mask[w]) == 0
                 if is_red and cleared[j] and clock[j] < WALK_WINDOW_S and waited[w] >= WAIT_S:
-                    walks[w] = True
+                    walks[w] = _is_clear(walker_ends[w], circles, circle_count, speed)
             fraction = way[w] / walker_length[w]
             for k in range(2):
                 along = walker_ends[w, 1, k] - walker_ends[w, 0, k]
@@ -211,6 +213,21 @@ def simulate(
         greens[:, step] = green
         yellows[:, step] = yellow
     return arcs, ways, greens, yellows
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _is_clear(ends: Array, circles: Array, circle_count: Indices, speed: Array) -> bool:
+    """Whether no moving vehicle is near the line between two places."""
+    for d in range(len(speed)):
+        if speed[d] < 0.5:
+            continue
+        for fraction in (0.0, 0.5, 1.0):
+            x = ends[0, 0] + fraction * (ends[1, 0] - ends[0, 0])
+            y = ends[0, 1] + fraction * (ends[1, 1] - ends[0, 1])
+            for c in range(circle_count[d]):
+                if np.hypot(circles[d, c, 0] - x, circles[d, c, 1] - y) < CLEAR_M:
+                    return False
+    return True
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -15,7 +15,7 @@ from streetsim.town.town import Town
 from streetsim.traffic.crossings import BEHIND_KERB_M, Crosser
 from streetsim.traffic.paths import Path
 from streetsim.traffic.vehicles import PEDALLING_RAD_PER_M, Vehicle
-from streetsim.traffic.walking import CHILD_SHARE, GAIT_RAD_PER_M, Walker
+from streetsim.traffic.walking import CHILD_SHARE, GAIT_RAD_PER_M
 
 Array = NDArray[np.float64]
 AXLE_SHARE = 0.3
@@ -90,9 +90,3 @@ def crossing_mover(
     positions = np.stack([x, y, town.terrain.height(x, y) + step_up], -1)
     angles = np.stack([heading, np.zeros(len(way_m)), np.zeros(len(way_m))], -1)
     return Mover(asset, Trajectory(times_s, positions, angles), GAIT_RAD_PER_M * walked, group)
-
-
-def walking_mover(walker: Walker, times_s: Array, group: int) -> Mover:
-    zero = np.zeros(len(times_s))
-    angles = np.stack([walker.yaw_rad, zero, zero], -1)
-    return Mover(walker.asset, Trajectory(times_s, walker.positions_m, angles), walker.gait_rad, group)

@@ -6,10 +6,21 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from streetsim.things import Trajectory
 from streetsim.town.footprints import rectangles_overlap
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+
+def track(trajectory: Trajectory, centre_m: Array, size_m: Array, times_s: Array) -> Array:
+    """(samples, 5) rectangles on the ground under a box given in its mover's frame, see `town.footprints`."""
+    x, y = (np.interp(times_s, trajectory.times_s, trajectory.positions_m[:, k]) for k in range(2))
+    yaw = np.interp(times_s, trajectory.times_s, trajectory.angles_rad[:, 0])
+    x = x + np.cos(yaw) * centre_m[0] - np.sin(yaw) * centre_m[1]
+    y = y + np.sin(yaw) * centre_m[0] + np.cos(yaw) * centre_m[1]
+    half = np.broadcast_to(size_m[:2] / 2, (len(times_s), 2))
+    return np.stack([x, y, yaw, half[:, 0], half[:, 1]], -1)
 
 
 def without_overlaps(tracks: Array, groups: Indices, standing: Array) -> NDArray[np.bool_]:
@@ -27,7 +38,7 @@ def without_overlaps(tracks: Array, groups: Indices, standing: Array) -> NDArray
         bool (movers,).
     """
     kept_groups = np.ones(int(groups.max()) + 1, np.bool_)
-    kept_groups[groups[_hits_standing(tracks, standing)]] = False
+    kept_groups[groups[hits_standing(tracks, standing)]] = False
     kept_groups[0] = True
     pairs = _overlapping_groups(tracks, groups)
     while True:
@@ -40,7 +51,7 @@ def without_overlaps(tracks: Array, groups: Indices, standing: Array) -> NDArray
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _hits_standing(tracks: Array, standing: Array) -> NDArray[np.bool_]:
+def hits_standing(tracks: Array, standing: Array) -> NDArray[np.bool_]:
     """(movers,) whether a mover ever overlaps something that stands."""
     movers, samples = tracks.shape[:2]
     hits = np.zeros(movers, np.bool_)

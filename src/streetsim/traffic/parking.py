@@ -9,7 +9,7 @@ import numpy as np
 from streetsim.assets.asset import Asset
 from streetsim.assets.cars import car
 from streetsim.assets.trucks import trailer, truck
-from streetsim.town.ground import PARKING_LIFT_M, clear_stretches
+from streetsim.town.ground import clear_stretches
 from streetsim.town.stage import Stage
 from streetsim.town.streets import Axis
 from streetsim.town.town import Town
@@ -48,7 +48,7 @@ def add_parked_vehicles(
                                     s,
                                     t,
                                     _heading(axis, side) + rng.normal(0, 0.02),
-                                    PARKING_LIFT_M,
+                                    0.0,
                                     "vehicle.parked",
                                     follows_slope=True,
                                 )

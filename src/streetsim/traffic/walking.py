@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from streetsim.assets.asset import Asset
 from streetsim.assets.people import pedestrian
+from streetsim.things import Trajectory
 from streetsim.town.blocks import KERB_M, SIDEWALK_Z_M, Block
 from streetsim.town.kerbside import KERB_ZONE_M
 from streetsim.town.stage import Stage
 from streetsim.town.town import Town
+from streetsim.traffic.overlaps import hits_standing, track
 
 Array = NDArray[np.float64]
 LANE_M = 0.8
@@ -23,15 +25,16 @@ MARGIN_M = 0.4
 CHILD_SHARE = 0.14
 GAIT_RAD_PER_M = 4.2
 WITHIN_M = 34.0
+CHECK_EVERY = 2
+"""Samples between two looks at what stands in somebody's way."""
 
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody on foot: positions (samples, 3) in the world, headings and gait (samples,) in rad."""
+    """Somebody on foot; `gait_rad` (samples,) as in `things.Actor`."""
 
     asset: Asset
-    positions_m: Array
-    yaw_rad: Array
+    trajectory: Trajectory
     gait_rad: Array
 
 
@@ -56,7 +59,7 @@ class WalkingLane:
 def walking_lanes(block: Block, rng: np.random.Generator) -> list[WalkingLane]:
     """Lanes side by side on a block's pavement, clear of the furniture along the kerb."""
     first = block.sidewalk_depth_m + MARGIN_M if block.verge_m else KERB_M + KERB_ZONE_M + MARGIN_M
-    last = block.interior_depth_m - 0.3
+    last = block.interior_depth_m - 0.45
     lanes = []
     for depth in np.arange(first, last + 1e-6, LANE_M):
         ring = block.ring(float(depth))
@@ -67,9 +70,19 @@ def walking_lanes(block: Block, rng: np.random.Generator) -> list[WalkingLane]:
 
 
 def draw_walkers(
-    town: Town, wanted: int, near: Callable[[float, float], float], times_s: Array, rng: np.random.Generator
+    town: Town,
+    wanted: int,
+    near: Callable[[float, float], float],
+    times_s: Array,
+    standing: Array,
+    rng: np.random.Generator,
 ) -> list[Walker]:
-    """At most `wanted` people who walk around the blocks near the route, some two by two."""
+    """At most `wanted` people who walk around the blocks near the route, clear of all that stands there.
+
+    Args:
+        times_s: (samples,) when their places are wanted.
+        standing: (rectangles, 5) ground that is taken, see `town.footprints`.
+    """
     lanes = [lane for block in town.blocks for lane in walking_lanes(block, rng)]
     starts: list[list[float]] = [[] for _ in lanes]
     walkers: list[Walker] = []
@@ -85,10 +98,19 @@ def draw_walkers(
             abs((start - other + lane.length_m / 2) % lane.length_m - lane.length_m / 2) < SPACING_M for other in taken
         ):
             continue
-        taken.append(start)
         asset = pedestrian(rng, "child" if rng.random() < CHILD_SHARE else "adult")
-        walkers.append(_walker(town, lane, start, asset, times_s))
+        walker = _walker(town, lane, start, asset, times_s)
+        path = track(walker.trajectory, asset.shape.centre_m, asset.shape.size_m, times_s[::CHECK_EVERY])
+        if not hits_standing(path[None], standing)[0]:
+            taken.append(start)
+            walkers.append(walker)
     return walkers
+
+
+def _apart_m(lane: WalkingLane, first_m: float, second_m: float) -> float:
+    """The shorter way between two places on a lane."""
+    forwards = (first_m - second_m) % lane.length_m
+    return min(forwards, lane.length_m - forwards)
 
 
 def _walker(town: Town, lane: WalkingLane, start_m: float, asset: Asset, times_s: Array) -> Walker:
@@ -99,7 +121,9 @@ def _walker(town: Town, lane: WalkingLane, start_m: float, asset: Asset, times_s
     x_behind, y_behind = town.terrain.world(*np.moveaxis(lane.at(arc - reach), -1, 0))
     yaw = np.unwrap(np.arctan2(y_ahead - y_behind, x_ahead - x_behind))
     positions = np.stack([x, y, town.terrain.height(x, y) + SIDEWALK_Z_M], -1)
-    return Walker(asset, positions, yaw, GAIT_RAD_PER_M * np.abs(arc))
+    upright = np.zeros(len(times_s))
+    trajectory = Trajectory(times_s, positions, np.stack([yaw, upright, upright], -1))
+    return Walker(asset, trajectory, GAIT_RAD_PER_M * np.abs(lane.speed_mps) * times_s)
 
 
 def add_standing_people(
@@ -115,7 +139,7 @@ def add_standing_people(
         clearance = block.corner_radius_m + 4.0
         if side.length_m < 2 * clearance:
             continue
-        depth = block.interior_depth_m + 0.2 if rng.random() < 0.5 else KERB_M + 0.45
+        depth = block.interior_depth_m + 0.3 if rng.random() < 0.5 else KERB_M + 0.45
         s, t = side.at(rng.uniform(clearance, side.length_m - clearance), depth)
         if near(s, t) > WITHIN_M:
             continue
