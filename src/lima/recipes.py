@@ -85,7 +85,7 @@ def demo() -> PretrainConfig:
     """
     return PretrainConfig(
         teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
-        student=StudentConfig(backbone="minkunet18", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
+        student=StudentConfig(backbone="minkunet14", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
         optimiser=OptimiserConfig(epochs=8, learning_rate=0.004, lanes=2),
         checkpoint_every_steps=100,
         log_every_steps=1,
