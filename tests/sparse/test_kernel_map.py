@@ -87,10 +87,10 @@ def test_groups_hold_every_pair_once_and_sum_it_into_its_row(
         patch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", pairs_at_once)
         groups = kernel_map.groups
     for group in groups:
-        assert len(group.inputs) <= pairs_at_once or len(group.offsets) == 1
-        for offset, begin, end in group.offsets:
-            assert end > begin
-            pairs[offset] |= set(zip(group.inputs[begin:end].tolist(), group.outputs[begin:end].tolist(), strict=True))
+        assert len(group.inputs) <= pairs_at_once or len(group.counts) == 1
+        parts = (rows.split(group.counts) for rows in (group.inputs, group.outputs))
+        for members, inputs, outputs in zip(pairs[group.offsets], *parts, strict=True):
+            members |= set(zip(inputs.tolist(), outputs.tolist(), strict=True))
         for row in range(kernel_map.voxels_out):
             of_row = group.order[group.starts[row] : group.starts[row + 1]]
             assert (group.outputs[of_row] == row).all()

@@ -43,52 +43,53 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx: Any, features: Tensor, weight: Tensor, kernel_map: KernelMap) -> Tensor:
         ctx.save_for_backward(features, weight)
         ctx.kernel_map = kernel_map
-        total = _zeros(features, kernel_map.voxels_out, weight.shape[2])
+        matrices = weight.unbind()
+        total = _start(features, matrices, kernel_map)
         for group in kernel_map.groups:
-            gathered = features.index_select(0, group.inputs)
-            products = gathered.new_empty(len(gathered), weight.shape[2])
-            for offset, begin, end in group.offsets:
-                torch.mm(gathered[begin:end], weight[offset], out=products[begin:end])
-            total += _sum(products, group, total.dtype)
-        if kernel_map.symmetric:
-            total += features @ weight[len(weight) // 2]
+            _add_products(total, features.index_select(0, group.inputs), matrices[group.offsets], group)
         return total.to(features.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         features, weight = ctx.saved_tensors
-        wants_features, wants_weight, _ = ctx.needs_input_grad
-        symmetric, last = ctx.kernel_map.symmetric, len(weight) - 1
-        backward_map = ctx.kernel_map if symmetric else ctx.kernel_map.transposed
-        for_features = _zeros(features, *features.shape) if wants_features else None
-        for_weight = torch.zeros_like(weight) if wants_weight else None
-        for group in backward_map.groups:
+        kernel_map = ctx.kernel_map if ctx.kernel_map.symmetric else ctx.kernel_map.transposed
+        towards = -1 if kernel_map.symmetric else 1
+        for_features = for_weight = None
+        matrices = weight.transpose(1, 2).unbind()[::towards]
+        if ctx.needs_input_grad[0]:
+            for_features = _start(gradient, matrices, kernel_map)
+        if ctx.needs_input_grad[1]:
+            for_weight = torch.empty_like(weight)
+        for group in kernel_map.groups:
             gathered = gradient.index_select(0, group.inputs)
             if for_features is not None:
-                products = gathered.new_empty(len(gathered), features.shape[1])
-                for offset, begin, end in group.offsets:
-                    matrix = weight[last - offset if symmetric else offset]
-                    torch.mm(gathered[begin:end], matrix.T, out=products[begin:end])
-                for_features += _sum(products, group, for_features.dtype)
+                _add_products(for_features, gathered, matrices[group.offsets], group)
             if for_weight is not None:
-                seen = features.index_select(0, group.outputs)
-                for offset, begin, end in group.offsets:
-                    matrix = for_weight[last - offset if symmetric else offset]
-                    torch.mm(seen[begin:end].T, gathered[begin:end], out=matrix)
-        if symmetric and for_features is not None:
-            for_features += gradient @ weight[last // 2].T
-        if symmetric and for_weight is not None:
-            torch.mm(features.T, gradient, out=for_weight[last // 2])
-        return for_features if for_features is None else for_features.to(features.dtype), for_weight, None
+                seen = features.index_select(0, group.outputs).split(group.counts)
+                results = for_weight.unbind()[::towards][group.offsets]
+                for before, after, result in zip(seen, gathered.split(group.counts), results, strict=True):
+                    torch.mm(before.T, after, out=result)
+        if for_weight is not None and kernel_map.symmetric:
+            torch.mm(features.T, gradient, out=for_weight[len(weight) // 2])
+        return None if for_features is None else for_features.to(features.dtype), for_weight, None
 
 
-def _zeros(like: Tensor, rows: int, dim: int) -> Tensor:
-    return like.new_zeros(rows, dim, dtype=torch.promote_types(like.dtype, torch.float32))
+def _start(features: Tensor, matrices: tuple[Tensor, ...], kernel_map: KernelMap) -> Tensor:
+    """The part of the sum that needs no gathering: every voxel's own product where it meets itself, else zero."""
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    if kernel_map.symmetric:
+        return (features @ matrices[len(matrices) // 2]).to(dtype)
+    return features.new_zeros(kernel_map.voxels_out, matrices[0].shape[1], dtype=dtype)
 
 
-def _sum(products: Tensor, group: PairGroup, dtype: torch.dtype) -> Tensor:
-    """The sum of every output row's products."""
-    return torch.nn.functional.embedding_bag(
-        group.order, products.to(dtype), group.starts, mode="sum", include_last_offset=True
+def _add_products(total: Tensor, gathered: Tensor, matrices: tuple[Tensor, ...], group: PairGroup) -> None:
+    """Multiplies the gathered rows with the matrices of their offsets and adds them to their output rows."""
+    if len(gathered) == 0:
+        return
+    products = gathered.new_empty(len(gathered), total.shape[1])
+    for rows, matrix, result in zip(gathered.split(group.counts), matrices, products.split(group.counts), strict=True):
+        torch.mm(rows, matrix, out=result)
+    total += torch.nn.functional.embedding_bag(
+        group.order, products.to(total.dtype), group.starts, mode="sum", include_last_offset=True
     )

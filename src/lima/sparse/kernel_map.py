@@ -21,13 +21,14 @@ PAIRS_AT_ONCE = 2**16
 
 @dataclass(frozen=True, eq=False)
 class PairGroup:
-    """The pairs of some offsets that follow one another, enough for a GPU or two cores and few enough for their cache.
+    """The pairs of offsets that follow one another: enough rows to share among threads, few enough to keep at hand.
 
-    offsets: (offset, first pair, end) of every one that has pairs. order, starts: the pairs of output row o are
+    offsets, counts: which they are, and how many pairs each has. order, starts: the pairs of output row o are
     `order[starts[o] : starts[o + 1]]`, in ascending order of their offsets.
     """
 
-    offsets: tuple[tuple[int, int, int], ...]
+    offsets: slice
+    counts: tuple[int, ...]
     inputs: Int64[Tensor, "pairs"]
     outputs: Int64[Tensor, "pairs"]
     order: Int64[Tensor, "pairs"]
@@ -62,27 +63,20 @@ class KernelMap:
 
     @cached_property
     def groups(self) -> tuple[PairGroup, ...]:
-        """The pairs cut into groups of whole offsets with at most `PAIRS_AT_ONCE` pairs (or one offset's)."""
-        groups = []
-        first = 0
-        members: list[tuple[int, int, int]] = []
-        for offset, end in enumerate(itertools.accumulate(self.counts)):
-            begin = end - self.counts[offset]
-            if members and end - first > PAIRS_AT_ONCE:
-                groups.append(self._group(members, first, begin))
-                first, members = begin, []
-            if end > begin:
-                members.append((offset, begin - first, end - first))
-        if members:
-            groups.append(self._group(members, first, len(self.inputs)))
-        return tuple(groups)
+        """All offsets in order, cut into groups of at most `PAIRS_AT_ONCE` pairs (or one offset with more)."""
+        cuts = [0]
+        for offset in range(len(self.counts)):
+            if offset > cuts[-1] and sum(self.counts[cuts[-1] : offset + 1]) > PAIRS_AT_ONCE:
+                cuts.append(offset)
+        return tuple(self._group(slice(*cut)) for cut in itertools.pairwise([*cuts, len(self.counts)]))
 
-    def _group(self, members: list[tuple[int, int, int]], first: int, end: int) -> PairGroup:
-        outputs = self.outputs[first:end]
+    def _group(self, offsets: slice) -> PairGroup:
+        pairs = slice(sum(self.counts[: offsets.start]), sum(self.counts[: offsets.stop]))
+        outputs = self.outputs[pairs]
         starts = outputs.new_zeros(self.voxels_out + 1)
         torch.cumsum(torch.bincount(outputs, minlength=self.voxels_out), dim=0, out=starts[1:])
         order = torch.argsort(outputs, stable=True)
-        return PairGroup(tuple(members), self.inputs[first:end], outputs, order, starts)
+        return PairGroup(offsets, self.counts[offsets], self.inputs[pairs], outputs, order, starts)
 
 
 def kernel_offsets(kernel_size: int) -> list[tuple[int, int, int]]:
