@@ -1,7 +1,7 @@
 """`make demo`: from nothing to a pretrained LiDAR network, a table and a page, on simulated streets.
 
 Simulate, look at every keyframe with the teacher, pretrain with one frame and with LiMA, probe both beside random
-initialisation, write `metrics.json` and `report.html`. All sizes stand in `FULL` and `SMALL`, and nowhere else.
+initialisation, write `metrics.json` and `report.html`. All sizes stand in `demo_config`, and nowhere else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, ProbeConfig, StudentConfig, TeacherConfig
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder
+from lima.evaluate.demo_config import LIMA, ONE_FRAME, RANDOM, SIZES, STUDENTS, DemoConfig
 from lima.evaluate.probe import ProbeResult, probe, probe_split
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import load_probe, save_probe
@@ -26,64 +26,11 @@ from lima.evaluate.stages import Marker, Stage, read_marker, run_stages, unfinis
 from lima.students.student import Student
 from lima.teachers import load_teacher
 from lima.teachers.cache import FeatureCache
+from lima.train.interruption import Interrupted
 from lima.train.pretrain import pretrain
 from lima.train.progress import duration
 from lima.train.run_folder import package_versions, write_atomically
-from streetsim.config import SimulateConfig
 from streetsim.simulate import simulate
-
-RANDOM, ONE_FRAME, LIMA = "random", "one_frame", "lima"
-STUDENTS = (RANDOM, ONE_FRAME, LIMA)
-
-
-@dataclass(frozen=True)
-class ExpectedSeconds:
-    """What every stage took on two cores of a server's processor; said beforehand, so that nobody waits in vain."""
-
-    simulate: float
-    features: float
-    one_frame: float
-    lima: float
-    probe: float
-    report: float
-
-
-@dataclass(frozen=True)
-class DemoConfig:
-    """All sizes of the demo. pretrain: LiMA's settings, from which the one-frame method's follow."""
-
-    simulate: SimulateConfig
-    pretrain: PretrainConfig
-    probe: ProbeConfig
-    expected: ExpectedSeconds
-
-    def pretraining(self, student: str) -> PretrainConfig:
-        """The settings of a run. One frame is the same code with a memory of one and without mixing."""
-        if student == LIMA:
-            return self.pretrain
-        return replace(self.pretrain, method=replace(self.pretrain.method, frames=1, mixing="none"))
-
-
-FULL = DemoConfig(
-    simulate=SimulateConfig(scenes=12, keyframes=16, samples_per_pixel=2, exact=False),
-    pretrain=PretrainConfig(
-        teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
-        student=StudentConfig(backbone="minkunet18", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
-        method=MethodConfig(frames=6, mixing="both"),
-        optimiser=OptimiserConfig(epochs=8, learning_rate=0.004, lanes=2),
-        checkpoint_every_steps=100,
-        log_every_steps=1,
-    ),
-    probe=ProbeConfig(),
-    expected=ExpectedSeconds(simulate=200, features=30, one_frame=120, lima=250, probe=20, report=60),
-)
-SMALL = replace(
-    FULL,
-    simulate=replace(FULL.simulate, scenes=4, keyframes=10),
-    pretrain=replace(FULL.pretrain, optimiser=replace(FULL.pretrain.optimiser, epochs=4)),
-    expected=ExpectedSeconds(simulate=50, features=8, one_frame=20, lima=40, probe=6, report=40),
-)
-SIZES: dict[str, DemoConfig] = {"full": FULL, "small": SMALL}
 
 
 @dataclass(frozen=True)
@@ -126,7 +73,10 @@ def run_demo(out: Path, size: Literal["full", "small"] = "full", say: Callable[[
     if waiting:
         expected = duration(sum(stage.expected_seconds for stage in waiting))
         say(f"{len(waiting)} of {len(stages)} stages to do, about {expected} on two cores, into {folder.path}")
-    markers = run_stages(folder.path, stages, say)
+    try:
+        markers = run_stages(folder.path, stages, say)
+    except Interrupted as stop:
+        raise Interrupted(stop.exit_code - 128, "stopped; the same command goes on from here") from None
     metrics = demo_metrics(folder, config, size, markers)
     write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     write_atomically(out / "report.html", folder.page.read_text(encoding="utf-8"))
@@ -164,15 +114,17 @@ def demo_stages(folder: DemoFolder, config: DemoConfig) -> list[Stage]:
 def demo_metrics(folder: DemoFolder, config: DemoConfig, size: str, markers: dict[str, Marker]) -> dict[str, Any]:
     """What goes into metrics.json. A stage that was interrupted counts with all its attempts that ended in order."""
     seconds = {name: round(marker.seconds, 1) for name, marker in markers.items()}
-    dataset = open_dataset(folder.drives)
-    splits = (config.probe.train_split, config.probe.val_split)
+    split = probe_split(open_dataset(folder.drives), config.probe)
     return {
         "command": f"demo --size {size}",
         "config": asdict(config),
         "results": {
             "linear_probe": _scores(folder),
             "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
-            "drives": {split: [sequence.name for sequence in dataset.sequences(split)] for split in splits},
+        },
+        "splits": {
+            side: {sequence.name: list(sequence.tokens) for sequence in sequences}
+            for side, sequences in (("train", split.train), ("val", split.val))
         },
         "versions": package_versions(),
     }

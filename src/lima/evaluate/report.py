@@ -13,12 +13,14 @@ from lima.evaluate.charts import BarGroup, Line, bar_chart, line_chart, smoothed
 from lima.evaluate.making import making_section
 from lima.evaluate.page import Section, cards, folded, missing, page, paragraph, table
 from lima.evaluate.probe_features import student_features
+from lima.evaluate.probe_head import load_probe
 from lima.evaluate.runs import ReportedRun, random_student, read_run
 from lima.evaluate.scores import TITLES, ProbeScores, comparison, plus_minus, read_metrics, scores_from_metrics
 from lima.evaluate.showing import Predict, Shown, picture_sections
 from lima.train.run_folder import write_atomically
 
 REPORT_FILE = "report.html"
+PROBES = "probes"  # the linear layers that probing a run leaves in its folder
 SMOOTHED_SHARE = 15  # a curve is smoothed over one part in so many of its length
 
 
@@ -41,7 +43,10 @@ def write_report(run: Path, data: Path | None = None, compare: Series[Path] = ()
     scores = _scores_of(runs)
     page_file = run / REPORT_FILE
     data = Path(runs[-1].record["data"]) if data is None else data
-    write_atomically(page_file, report_page(runs, scores, {}, data, default_cache_folder(data), {}))
+    layers = {about.name: about.folder / PROBES / f"{about.name}.safetensors" for about in runs}
+    layers["random"] = run / PROBES / "random.safetensors"
+    predictors = {name: load_probe(file).predict for name, file in layers.items() if file.exists()}
+    write_atomically(page_file, report_page(runs, scores, predictors, data, default_cache_folder(data), {}))
     return page_file
 
 
