@@ -15,9 +15,9 @@ def slow_hidden_points(points_cam: Tensor) -> list[bool]:
     return [
         any(
             abs(other_column - column) <= 1
-            and abs(other_row - row) <= 3
+            and abs(other_row - row) <= 4
             and other_m < distance_m - 0.5
-            and 1 / other_m - 1 / distance_m > 0.02
+            and 1 / other_m - 1 / distance_m > 0.012
             for other_column, other_row, other_m in cells
         )
         for column, row, distance_m in cells

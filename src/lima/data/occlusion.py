@@ -14,23 +14,23 @@ from jaxtyping import Bool, Float32
 from torch import Tensor
 
 CELL_RAD = math.radians(0.2)
-ROWS_AROUND = 3
-"""A surface is known one beam above and one below every gap: 7 rows are 1.4 degrees, beams of 32 are 1.33 apart."""
+ROWS_AROUND = 4
+"""A surface is known above and below every gap between beams: 9 rows are 1.8 degrees, 32 beams are 1.33 apart."""
 COLUMNS_AROUND = 1
 """3 columns are 0.6 degrees, returns of one beam 0.2 … 0.35 apart."""
 NEARER_M = 0.5
-NEARER_PER_M = 0.02
-"""Least difference of the inverse distances: parallax between LiDAR and camera grows with it, and so does what flat
-ground, seen from 1.5 m above, differs by within the rows."""
+NEARER_PER_M = 0.012
+"""Least difference of the inverse distances. The parallax between LiDAR and camera grows with it; and flat ground 1.5 m
+below a camera differs from itself by up to this much within the rows, which reach 1 degree."""
 
 
 def hidden_points(points_cam: Float32[Tensor, "points 3"]) -> Bool[Tensor, "points"]:
     """Which points clearly nearer ones cover, of points of one sweep in front of a camera.
 
     Space around the camera is cut into cells of 0.2 degrees in azimuth and elevation. A point is hidden where the
-    nearest point z within 3 rows and 1 column of its own cell is nearer than itself, r, by 0.5 m and in
-    1/z - 1/r > 0.02 / m. Sizes and bounds were chosen on some of the simulator's towns and measured on others with
-    `benchmarks/occlusion.py`; docs/method.md has the figures.
+    nearest point within 4 rows and 1 column of its own cell, at distance z, is nearer than itself, at r: z < r - 0.5 m
+    and 1/z - 1/r > 0.012 / m. Sizes and bounds were chosen on some of the simulator's towns and measured on others
+    with `benchmarks/occlusion.py`; docs/method.md has the figures.
     """
     if len(points_cam) == 0:
         return torch.zeros(0, dtype=torch.bool, device=points_cam.device)
