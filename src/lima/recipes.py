@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, StudentConfig, TeacherConfig
+from lima.evaluate.demo_config import FULL, SMALL
 
 
 def lima() -> PretrainConfig:
@@ -80,22 +81,15 @@ def scalr() -> PretrainConfig:
 def demo() -> PretrainConfig:
     """What `make demo` pretrains on simulated streets: the method whole, the student small enough for a laptop.
 
-    Two cores, no GPU. Expect the linear probe well above random initialisation; the differences between methods that
-    the paper measures on 700 drives are not to be had from a handful.
+    Its settings stand beside the sizes of the demo's drives. Two cores, no GPU, minutes. Expect the linear probe above
+    random initialisation; what the paper measures between methods on 700 drives is not to be had from a handful.
     """
-    return PretrainConfig(
-        teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
-        student=StudentConfig(backbone="minkunet14", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
-        optimiser=OptimiserConfig(epochs=8, learning_rate=0.004, lanes=2),
-        checkpoint_every_steps=100,
-        log_every_steps=1,
-    )
+    return FULL.pretrain
 
 
 def demo_small() -> PretrainConfig:
     """`make demo SIZE=small`: the same for fewer keyframes and fewer epochs, to see everything run."""
-    config = demo()
-    return replace(config, optimiser=replace(config.optimiser, epochs=4))
+    return SMALL.pretrain
 
 
 RECIPES: dict[str, Callable[[], PretrainConfig]] = {

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import torch
 from jaxtyping import Float32
 from torch import Tensor
 
@@ -99,6 +100,8 @@ class Loader:
         frame = self._sequences[step.sequence].frame(step.frame)
         watch.lap("sweep")
         image_features = self._features(frame)
+        if torch.cuda.is_available():
+            image_features = image_features.pin_memory()  # the copy to the GPU then goes on beside other work
         watch.lap("features")
         pairs = pairs_from_frame(frame, self._occlusion_test)
         watch.lap("pairs")

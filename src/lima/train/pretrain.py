@@ -85,8 +85,9 @@ def pretrain_on(
                 memory_bytes = sum(memory.nbytes for memory in trainer.method.memories)
                 seconds = {**watch.seconds, "background": loaded.seconds}
                 log.write({**asdict(report), "memory_bytes": memory_bytes, "seconds": seconds})
-            stop = processes.sums([float(signals.received)])[0] > 0
-            if stop or report.step % config.checkpoint_every_steps == 0 or report.step == trainer.steps:
+            last = report.step == trainer.steps
+            stop = processes.sums([float(signals.received)])[0] > 0 and not last
+            if stop or last or report.step % config.checkpoint_every_steps == 0:
                 write_checkpoint(folder.checkpoints, trainer.checkpoint(loaded.lanes_after), processes)
             if stop:
                 number = signal.Signals(signals.received or signal.SIGTERM)
