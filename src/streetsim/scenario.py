@@ -24,11 +24,11 @@ from streetsim.town.town import Town, draw_town
 from streetsim.traffic.movers import Mover
 from streetsim.traffic.overlaps import track, without_overlaps
 from streetsim.traffic.parking import add_parked_vehicles
+from streetsim.traffic.signals import Signals
 from streetsim.traffic.traffic import (
     EGO_FRONT_M,
     EGO_LENGTH_M,
     EGO_WIDTH_M,
-    Signals,
     draw_ego_drive,
     run_traffic,
 )

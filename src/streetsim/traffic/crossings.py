@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streetsim.town.junctions import Approach, Junction
 from streetsim.town.streets import Axis
 from streetsim.town.town import Town
+from streetsim.traffic.driving import People
 
 Array = NDArray[np.float64]
 LINES_M = (2.0, 2.8, 3.6, 4.4)
@@ -81,16 +82,14 @@ def _ends(town: Town, junction: Junction, axis: Axis, side: int, line_m: float) 
     return ends if axis is Axis.VERTICAL else ends[:, ::-1].copy()
 
 
-def crosser_arrays(
-    town: Town, crossers: Sequence[Crosser], junction_numbers: dict[Junction, int]
-) -> tuple[NDArray[np.generic], ...]:
-    """Ends in the world (crossers, 2, 2), number of the junction, stop mask, speed, progress: for the simulation."""
+def pack_crossers(town: Town, crossers: Sequence[Crosser], junction_numbers: dict[Junction, int]) -> People:
+    """The crossers as arrays for the compiled simulation."""
     ends = np.array([crosser.ends for crosser in crossers]).reshape(-1, 2, 2)
     x, y = town.terrain.world(ends[..., 0], ends[..., 1])
-    return (
-        np.stack([x, y], -1),
-        np.array([junction_numbers[crosser.junction] for crosser in crossers], np.int64),
-        np.array([crosser.stop_mask for crosser in crossers], np.int64),
-        np.array([crosser.speed_mps for crosser in crossers], np.float64),
-        np.array([crosser.progress_m for crosser in crossers], np.float64),
+    return People(
+        ends_m=np.stack([x, y], -1),
+        junction=np.array([junction_numbers[crosser.junction] for crosser in crossers], np.int64),
+        stop_mask=np.array([crosser.stop_mask for crosser in crossers], np.int64),
+        speed_mps=np.array([crosser.speed_mps for crosser in crossers], np.float64),
+        way_m=np.array([crosser.progress_m for crosser in crossers], np.float64),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streetsim.town.junctions import Junction
 from streetsim.town.town import Town
+from streetsim.traffic.drivers import Fleet
 from streetsim.traffic.paths import STEP_M
 from streetsim.traffic.routes import LEAD_IN_M, Route, draw_route, draw_start, lane_place
 from streetsim.traffic.vehicles import Vehicle, draw_vehicle
@@ -31,39 +32,6 @@ class Driver:
     half_width_m: float
     desired_speed_mps: float
     speed_mps: float
-
-
-@dataclass(frozen=True)
-class Fleet:
-    """All drivers; the ego is number 0. Paths and stops lie one after the other, driver k's from `first[k]` on.
-
-    Attributes:
-        points_m: (points, 2) world, half a metre apart within a path.
-        limits_mps: (points,) speed that the curves allow.
-        path_first: (drivers + 1,).
-        stop_arc_m, stop_junction, stop_approach, stop_is_left: (stops,) place of the stop line on its path, number of
-            the junction, code of the approach, whether the route turns left behind it.
-        stop_first: (drivers + 1,).
-        length_m, half_width_m, desired_mps, arc_m, speed_mps: (drivers,); arc and speed at the beginning, of the front.
-    """
-
-    points_m: Array
-    limits_mps: Array
-    path_first: Indices
-    stop_arc_m: Array
-    stop_junction: Indices
-    stop_approach: Indices
-    stop_is_left: NDArray[np.bool_]
-    stop_first: Indices
-    length_m: Array
-    half_width_m: Array
-    desired_mps: Array
-    arc_m: Array
-    speed_mps: Array
-
-    def arrays(self) -> tuple[NDArray[np.generic], ...]:
-        """The attributes in their order, as the compiled simulation takes them."""
-        return tuple(getattr(self, attribute.name) for attribute in fields(self))
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from streetsim.things import Trajectory
 from streetsim.town.junctions import Junction
 from streetsim.town.town import Town
-from streetsim.traffic.crossings import crosser_arrays, draw_crossers
-from streetsim.traffic.driving import AXIS_MASKS, GREEN_S, STEP_S, simulate
+from streetsim.traffic.crossings import draw_crossers, pack_crossers
+from streetsim.traffic.driving import simulate
 from streetsim.traffic.fleet import Driver, draw_travellers, pack
 from streetsim.traffic.movers import Mover, axle_trajectory, crossing_mover, vehicle_movers
 from streetsim.traffic.routes import LEAD_IN_M, Route, Start, draw_route, draw_start
+from streetsim.traffic.signals import AXIS_MASKS, GREEN_S, STEP_S, Signals
 
 Array = NDArray[np.float64]
 WARM_UP_S = 2.0
@@ -33,28 +34,6 @@ LONGEST_SHARE = 2.5
 CROSSING_SHARE = 0.25
 """People at crossings, as a share of all on foot."""
 CROSSERS_WITHIN_M = 45.0
-
-
-@dataclass(frozen=True)
-class Signals:
-    """Traffic signals over time.
-
-    Attributes:
-        times_s: (samples,).
-        green, yellow: uint8 (junctions, samples) bit masks of approaches, see `Approach.code`.
-        numbers: row of each junction.
-    """
-
-    times_s: Array
-    green: NDArray[np.uint8]
-    yellow: NDArray[np.uint8]
-    numbers: dict[Junction, int]
-
-    def masks(self, junction: Junction, time_s: float) -> tuple[int, int]:
-        """Green and yellow approaches of a junction."""
-        sample = int(np.clip(np.searchsorted(self.times_s, time_s, side="right") - 1, 0, len(self.times_s) - 1))
-        row = self.numbers[junction]
-        return int(self.green[row, sample]), int(self.yellow[row, sample])
 
 
 @dataclass(frozen=True)
@@ -136,17 +115,17 @@ def _run_once(town: Town, drive: EgoDrive, duration_s: float, density: float, rn
     steps = int(np.ceil(travel_s / STEP_S)) + 1
     times = np.arange(steps, dtype=np.float64) * STEP_S - WARM_UP_S
     fleet = pack([ego, *(traveller.driver for traveller in travellers)], numbers)
-    arcs, ways, greens, yellows = simulate(
-        steps, *fleet.arrays(), *crosser_arrays(town, crossers, numbers), green, clock
-    )
+    history = simulate(steps, fleet, pack_crossers(town, crossers, numbers), green, clock)
     movers: list[Mover] = []
     for number, traveller in enumerate(travellers, start=1):
-        movers += vehicle_movers(town, traveller.vehicle, traveller.driver.route.path, arcs[number], times, number)
+        movers += vehicle_movers(
+            town, traveller.vehicle, traveller.driver.route.path, history.arcs_m[number], times, number
+        )
     for number, crosser in enumerate(crossers):
-        movers.append(crossing_mover(town, crosser, ways[number], times, 1 + len(travellers) + number, rng))
-    rear_axle = arcs[0] - EGO_FRONT_M
+        movers.append(crossing_mover(town, crosser, history.ways_m[number], times, 1 + len(travellers) + number, rng))
+    rear_axle = history.arcs_m[0] - EGO_FRONT_M
     trajectory = axle_trajectory(town, drive.route.path, rear_axle, rear_axle + EGO_WHEELBASE_M, times, anchor=0.0)
-    return Traffic(trajectory, tuple(movers), Signals(times, greens, yellows, numbers))
+    return Traffic(trajectory, tuple(movers), Signals(times, history.green, history.yellow, numbers))
 
 
 def _initial_signals(
