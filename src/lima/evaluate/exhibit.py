@@ -18,17 +18,17 @@ from lima.scene import Frame, Sequence
 
 FRAMES_LOOKED_AT = 24
 IMAGE_MARGIN = 0.12
-NEAREST_QUERY_M, FARTHEST_QUERY_M = 4.0, 30.0
+NEAREST_QUERY_M, FARTHEST_QUERY_M = 4.0, 20.0
 QUERY_SURROUNDINGS = 0.03
 QUERY_CANDIDATES = 400
 
-# What a query may lie on; of each group the first class that can be seen is taken.
+# What a query may lie on, the most wanted first; of each group the first class that can be seen is taken.
 QUERY_CLASSES = (
     ("car", "truck", "bus"),
     ("driveable_surface", "road"),
+    ("pedestrian", "person"),
     ("vegetation",),
     ("manmade", "building"),
-    ("pedestrian", "person"),
 )
 # Where queries lie when there are too few classes: one camera after another, fractions of the image.
 PLACES = {"bottom": (0.5, 0.85), "left": (0.2, 0.5), "right": (0.8, 0.5), "middle": (0.5, 0.5)}
@@ -144,7 +144,7 @@ def choose_queries(exhibit: Exhibit) -> list[Query]:
         first = next((query for query in on_classes if query is not None), None)
         if first is not None:
             queries.append(first)
-    return queries + _queries_at_places(exhibit)[: max(0, QUERIES_WANTED - len(queries))]
+    return (queries + _queries_at_places(exhibit))[:QUERIES_WANTED]
 
 
 def _clearly_visible(exhibit: Exhibit, cam: int) -> Bool[Tensor, "points"]:

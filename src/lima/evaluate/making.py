@@ -83,5 +83,5 @@ def machine() -> str:
     if cpuinfo.exists():
         models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
         name = models[0] if models else name
-    words = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    words = f"{name}, {os.cpu_count()} cores, {torch.get_num_threads()} used by torch"
     return f"{words}, {torch.cuda.get_device_name()}" if torch.cuda.is_available() else words

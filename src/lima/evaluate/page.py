@@ -54,6 +54,11 @@ def paragraph(words: str, kind: str = "") -> str:
     return f'<p class="{kind}">{escape(words)}</p>' if kind else f"<p>{escape(words)}</p>"
 
 
+def heading(words: str) -> str:
+    """The title of a part of a section."""
+    return f"<h3>{escape(words)}</h3>"
+
+
 def missing(words: str) -> str:
     """A note that something is not shown, and why."""
     return paragraph(words, "missing")
@@ -104,10 +109,9 @@ def gallery(pictures: Sequence[Picture], columns: int) -> str:
     return f'<div class="gallery c{columns}">{"".join(_figure(picture) for picture in pictures)}</div>'
 
 
-def side_by_side(stacked: Sequence[Picture], beside: Picture) -> str:
-    """Pictures one under another, and a square one at their side."""
-    column = "".join(_figure(picture) for picture in stacked)
-    return f'<div class="gallery c2 large"><div class="stack">{column}</div>{_figure(beside)}</div>'
+def wide_and_narrow(wide: Picture, narrow: Picture) -> str:
+    """A picture as wide as a camera's and one as high as it beside it; one under the other on a telephone."""
+    return f'<div class="gallery wide-narrow">{_figure(wide)}{_figure(narrow)}</div>'
 
 
 def tabs(name: str, panels: Sequence[tuple[str, str]]) -> str:

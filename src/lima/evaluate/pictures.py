@@ -122,7 +122,7 @@ def panel_position(points_ego: Float[Tensor, "points 3"], range_m: float) -> Flo
     return torch.stack([0.5 - points_ego[:, 1] / (2 * range_m), 0.5 - points_ego[:, 0] / (2 * range_m)], dim=1)
 
 
-def data_uri(picture: Image.Image, quality: int = 82) -> str:
+def data_uri(picture: Image.Image, quality: int = 80) -> str:
     """The picture as a JPEG inside a data: address, so that a page needs no other file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="JPEG", quality=quality, optimize=True)

@@ -27,11 +27,12 @@ from lima.evaluate.page import (
     Picture,
     colour_bar,
     gallery,
+    heading,
     missing,
     paragraph,
-    side_by_side,
     swatches,
     tabs,
+    wide_and_narrow,
 )
 from lima.evaluate.pictures import PAPER, birds_eye, blend_map, faded, mark_query, paint_points, photograph
 from lima.scene import CameraImage
@@ -46,18 +47,19 @@ PROBED_WORDS = """ Switch between the truth, what a linear layer reads from each
 errors: look at small things (pedestrians, cones, bicycles) and at the borders between road, sidewalk and terrain."""
 COMPONENT_WORDS = """Colours are the three principal components of the teacher's image features (red, green, blue;
 {share} of their variance in this frame). A student has features of another width, and its projection head is dropped
-after pretraining, so its features are brought to the teacher's components by a linear map: least squares on
-{fitted_on}. The percentage is R² on the frame shown, which the map has not seen. Look for the same thing in the same
-colour in the images and on the points."""
+after pretraining, so a linear map stands for the head: least squares from the student's features to the teacher's,
+on {fitted_on}. The percentage is R² on the frame shown, which the map has not seen. Look for the same thing in the
+same colour in the images and on the points."""
 ABOVE_WORDS = """The same from above, the way ahead up. The teacher knows only what a camera sees now; a student has
 features everywhere, and should continue the teacher's colours where no camera looks."""
 OWN_WORDS = """And each student's features by principal components of their own, without any map. Hues now mean nothing
 across pictures: look for whether surfaces of one kind share a colour and things stand out from the ground."""
-LIKENESS_WORDS = """The red point is the query. On the photograph: cosine similarity of the teacher's features all
-over the image to its feature at the query, the mean feature of all cameras taken off. Below it and beside it: cosine
-similarity of every LiDAR point's feature to the query's, the mean feature of the sweep taken off. A good student
-lights up the same kind of thing as the teacher, also where no camera looks. Every picture has a scale of its own,
-from the 2nd to the 98th percentile."""
+LIKENESS_WORDS = """The red point is the query. Above: cosine similarity of the teacher's features all over the image
+to its feature at the query. Below, projected and from above: cosine similarity of every LiDAR point's feature to the
+query's, the student's features brought to the teacher's by the linear map of the pictures before. From both the mean
+over the frame is taken off, so that what all features share does not make everything alike. A good student lights up
+the same kind of thing as the teacher, also where no camera looks. Every picture has a scale of its own, from the 2nd
+to the 98th percentile."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +67,15 @@ class Student:
     """A student on the frame of the exhibit.
 
     features: of every point. known: points within the student's range. predicted: classes by its linear probe, or
-    None where it was not probed. components: the teacher's principal components, read from the features by a linear
-    map that was fitted on other frames.
+    None where it was not probed. mapped: the teacher's feature as a linear map reads it from the student's, fitted on
+    other frames: it stands for the projection head, which is dropped after pretraining.
     """
 
     name: str
     features: Float[Tensor, "points dim"]
     known: Bool[Tensor, "points"]
     predicted: Int64[Tensor, "points"] | None
-    components: Float64[Tensor, "points 3"]
+    mapped: Float64[Tensor, "points teacher_dim"]
 
 
 def class_plate(exhibit: Exhibit, students: Series[Student]) -> str:
@@ -124,8 +126,9 @@ def component_plate(exhibit: Exhibit, teacher: PrincipalColours, students: Serie
     own_above = []
     for student in students:
         both = seen_now & student.known
-        share = explained_percent(student.components[both], truth[both])
-        colours = teacher.colours(student.components)
+        components = teacher.components(student.mapped)
+        share = explained_percent(components[both], truth[both])
+        colours = teacher.colours(components)
         pictures = gallery(cameras_painted(exhibit, colours, student.known), 3)
         words = f"These features account for {share:.0f} % of the variance of the teacher's three components here."
         panels.append((f"{student.name}, on the points", pictures + paragraph(words, "soft")))
@@ -156,13 +159,9 @@ def likeness_plate(exhibit: Exhibit, students: Series[Student], queries: Series[
         return missing("There are no similarity pictures: no point of this frame is well visible in a camera.")
     parts = [paragraph(LIKENESS_WORDS), colour_bar(VIRIDIS_RGB, "unlike", "alike")]
     for number, query in enumerate(queries):
-        teacher_picture = _teacher_likeness(exhibit, query)
-        panels = []
-        for student in students:
-            projected, above = _student_likeness(exhibit, student, query)
-            panels.append((student.name, side_by_side([teacher_picture, projected], above)))
-        name = query.name.replace("_", " ")
-        parts.append(f"<h3>{name}</h3>" + tabs(f"likeness-{number}", panels))
+        parts.append(heading(query.name.replace("_", " ")) + wide_and_narrow(*_teacher_likeness(exhibit, query)))
+        panels = [(student.name, wide_and_narrow(*_student_likeness(exhibit, student, query))) for student in students]
+        parts.append(tabs(f"likeness-{number}", panels))
     return "".join(parts)
 
 
@@ -222,7 +221,7 @@ def camera_order(images: Series[CameraImage]) -> list[int]:
     return ahead + back
 
 
-def _teacher_likeness(exhibit: Exhibit, query: Query) -> Picture:
+def _teacher_likeness(exhibit: Exhibit, query: Query) -> tuple[Picture, Picture]:
     dim, rows, cols = exhibit.image_features.shape[1:]
     cells = exhibit.image_features[query.cam].reshape(dim, -1).T
     uv = exhibit.pairs.uv[query.cam, query.point]
@@ -233,21 +232,22 @@ def _teacher_likeness(exhibit: Exhibit, query: Query) -> Picture:
     mean = exhibit.image_features.mean(dim=(0, 2, 3))
     similarity = cosine_to(cells, at_query, mean)
     colours = scale_colours(similarity, *scale_limits(similarity)).reshape(rows, cols, 3)
-    picture = blend_map(_photograph(exhibit, query.cam, QUERY_WIDTH_PX), colours, 0.72)
-    return Picture(f"teacher, {exhibit.frame.images[query.cam].name}", mark_query(picture, uv))
+    ground = _photograph(exhibit, query.cam, QUERY_WIDTH_PX)
+    name = exhibit.frame.images[query.cam].name
+    similar = Picture(f"teacher, {name}", mark_query(blend_map(ground, colours, 0.72), uv))
+    return similar, Picture(f"the query in {name}", mark_query(_photograph(exhibit, query.cam), uv))
 
 
 def _student_likeness(exhibit: Exhibit, student: Student, query: Query) -> tuple[Picture, Picture]:
     known = student.known
-    mean = student.features[known].mean(dim=0)
-    similarity = cosine_to(student.features, student.features[query.point], mean)
+    similarity = cosine_to(student.mapped, student.mapped[query.point], student.mapped[known].mean(dim=0))
     colours = scale_colours(similarity, *scale_limits(similarity[known]))
     drawn = exhibit.pairs.visible[query.cam] & known
     uv, depth_m = exhibit.pairs.uv[query.cam], exhibit.depth_m[query.cam]
     ground = faded(_photograph(exhibit, query.cam, QUERY_WIDTH_PX))
     projected = mark_query(paint_points(ground, uv[drawn], depth_m[drawn], colours[drawn], 3.6), uv[query.point])
     query_among_known = int(known[: query.point].sum())
-    above = birds_eye(exhibit.points_ego[known], colours[known], query=query_among_known)
+    above = birds_eye(exhibit.points_ego[known], colours[known], query=query_among_known, size_px=560, range_m=40.0)
     return Picture(f"{student.name}, projected", projected), Picture(f"{student.name}, from above", above)
 
 

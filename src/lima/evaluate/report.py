@@ -24,10 +24,10 @@ PROBES = "probes"  # the linear layers that probing a run leaves in its folder
 SMOOTHED_SHARE = 15  # a curve is smoothed over one part in so many of its length
 
 
+SPREAD_WORDS = "The spread is over seeds of the probe; every student was pretrained once."
 SCORE_WORDS = """The backbone is frozen, its statistics too; a batch norm and a linear layer on top learn the classes
 of the training drives' points. Scored on all points of the validation drives with one confusion matrix, last epoch;
-± is the standard deviation over the probe's seeds. Every student was pretrained once: the spread of pretraining is
-not in it."""
+± is the standard deviation over the probe's seeds."""
 CURVE_WORDS = """The distillation loss on the sweeps as they are, of every logged step (thin), and its moving mean.
 Targets differ between runs (more frames, mixed sweeps), so a lower curve is not yet a better student; each should
 fall and level off."""
@@ -92,7 +92,7 @@ def _lead(runs: Series[ReportedRun], scores: Series[ProbeScores], colours: Mappi
     for score in scores:
         mean, _, spread = plus_minus(score.miou, score.miou_std).partition(" ")
         figures.append((mean, f"{spread} % mIoU".strip(), score.title, colours[score.name]))
-    return paragraph(words) + paragraph(comparison(scores)) + cards(figures)
+    return paragraph(words) + paragraph(f"{comparison(scores)}. {SPREAD_WORDS}") + cards(figures)
 
 
 def _score_section(scores: Series[ProbeScores], colours: Mapping[str, int]) -> str:
@@ -100,7 +100,7 @@ def _score_section(scores: Series[ProbeScores], colours: Mapping[str, int]) -> s
         return missing("There is no metrics.json in the run's folder, so there are no scores: lima probe RUN DATA.")
     best = max(range(len(scores)), key=lambda index: scores[index].miou)
     rows = [
-        [score.title, plus_minus(score.miou, score.miou_std, 2), "  ".join(f"{miou:.2f}" for miou in score.seeds)]
+        [score.title, plus_minus(score.miou, score.miou_std, 2), ", ".join(f"{miou:.2f}" for miou in score.seeds)]
         for score in scores
     ]
     classes = list(scores[0].per_class)

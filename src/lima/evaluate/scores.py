@@ -71,7 +71,7 @@ def comparison(scores: Series[ProbeScores]) -> str:
             words += " (one seed, so without a spread)"
         elif abs(gain) <= 2 * spread:
             words += f", which is within twice the spread ({spread:.1f}) and shows nothing"
-    return words + "."
+    return words
 
 
 def plus_minus(mean: float, std: float | None, digits: int = 1) -> str:

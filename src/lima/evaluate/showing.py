@@ -45,7 +45,7 @@ def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Ser
     exhibit, where = _exhibit(dataset, features, config)
     fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]
     colours = _teacher_colours(exhibit)
-    students = [_student(exhibit, student, colours, fitting, features, config) for student in shown]
+    students = [_student(exhibit, student, fitting, features, config) for student in shown]
     fitted_on = f"{len(fitting)} keyframes of the drives that the students learned from"
     note = paragraph(f"{where} {_label_words(dataset)}", "soft")
     return [
@@ -111,7 +111,6 @@ def _teacher_colours(exhibit: Exhibit) -> PrincipalColours:
 def _student(
     exhibit: Exhibit,
     shown: Shown,
-    colours: PrincipalColours,
     fitting: Series[Frame],
     features: Callable[[Frame], Tensor],
     config: PretrainConfig,
@@ -122,15 +121,15 @@ def _student(
         target, read = unified(frame), shown.source(frame)
         both = target.known & read.known
         inputs.append(read.features[both])
-        outputs.append(colours.components(target.features[both]))
-    mapped = LinearMap.fit(torch.cat(inputs), torch.cat(outputs))
+        outputs.append(target.features[both])
+    to_teacher = LinearMap.fit(torch.cat(inputs), torch.cat(outputs))
     own = shown.source(exhibit.frame)
     return Student(
         name=shown.name,
         features=own.features,
         known=own.known,
         predicted=None if shown.predict is None else shown.predict(own.features),
-        components=mapped.apply(own.features),
+        mapped=to_teacher.apply(own.features),
     )
 
 
