@@ -15,7 +15,7 @@ from streetsim.shading.film import develop, find_edges
 from streetsim.shading.light import AMBIENT_REACH_M, SHADOW_REACH_M, ambient_rays, smooth, sun_rays
 from streetsim.shading.radiance import radiance
 from streetsim.surfaces import SurfacePoints, surfaces_at
-from streetsim.visible import pixels_with_motion, within_wedge
+from streetsim.visible import pixels_with_motion, primary_rays, within_wedge
 
 # where the extra rays pass, in pixels from the centre: a rotated grid, whose first two already balance
 _EXTRA_SAMPLES = np.array(
@@ -66,13 +66,11 @@ def pixel_rays(
     mount: CameraMount, world_from_cam: NDArray[np.float64], pixels: NDArray[np.int64], offset_px: NDArray[np.float64]
 ) -> tuple[Rays, Rays]:
     """Origins and unit directions in the world of the rays through pixels, by their number in reading order."""
-    k = mount.intrinsics()
-    x = (pixels % mount.width_px + offset_px[0] - k[0, 2]) / k[0, 0]
-    y = (pixels // mount.width_px + offset_px[1] - k[1, 2]) / k[1, 1]
-    along = np.stack([x, y, np.ones_like(x)], axis=1)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    directions = np.ascontiguousarray(along @ world_from_cam[:3, :3].T, dtype=np.float32)
-    origins = np.ascontiguousarray(np.broadcast_to(world_from_cam[:3, 3], directions.shape), dtype=np.float32)
+    rays = len(pixels)
+    origins, directions = np.empty((rays, 3), np.float32), np.empty((rays, 3), np.float32)
+    primary_rays(
+        pixels, mount.width_px, offset_px[0], offset_px[1], mount.intrinsics(), world_from_cam, origins, directions
+    )
     return origins, directions
 
 

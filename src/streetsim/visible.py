@@ -1,4 +1,4 @@
-"""Which moving triangles a sensor can meet at all, so that the search tree of an instant stays small."""
+"""Rays through pixels, and which moving triangles a sensor can meet at all: few, so the search tree stays small."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ from streetsim.raycast import part_of
 Array = NDArray[np.float64]
 TILE_PX = 8
 _NEAR_M = 0.3
+
+
+@kernel("void(i8[::1],i8,f8,f8,f8[:,::1],f8[:,::1],f4[:,::1],f4[:,::1])")
+def primary_rays(
+    pixels: NDArray[np.int64],
+    width: int,
+    offset_u: float,
+    offset_v: float,
+    intrinsics: Array,
+    world_from_cam: Array,
+    origins: NDArray[np.float32],
+    directions: NDArray[np.float32],
+) -> None:
+    """Write origins and unit directions, in the world, of rays that pass pixels at an offset from their centres."""
+    for i in range(len(pixels)):
+        x = (pixels[i] % width + offset_u - intrinsics[0, 2]) / intrinsics[0, 0]
+        y = (pixels[i] // width + offset_v - intrinsics[1, 2]) / intrinsics[1, 1]
+        scale = 1.0 / np.sqrt(x * x + y * y + 1.0)
+        for axis in range(3):
+            m = world_from_cam[axis]
+            origins[i, axis] = m[3]
+            directions[i, axis] = (m[0] * x + m[1] * y + m[2]) * scale
 
 
 @kernel("void(f4[:,::1],i4[:,::1],f8[::1],f8[:,::1],b1[::1])")

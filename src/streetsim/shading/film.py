@@ -14,7 +14,7 @@ from streetsim.textures.noise import hash01
 Array = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-_CONTRAST = 0.06  # of the brightness as displayed, 0 … 1
+_CONTRAST = 0.08  # of the brightness as displayed, 0 … 1
 
 
 @kernel("f8(f8)")

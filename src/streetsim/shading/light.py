@@ -1,7 +1,8 @@
 """Rays towards the light: one to the sun for shadows, one into the open for ambient light, per sample.
 
 Both are stratified over tiles of 4 x 4 pixels: the 16 pixels of a tile share the sun's disc, and the hemisphere,
-between them, and `smooth` averages over exactly such a tile, so that 16 rays speak for every pixel.
+between them, and `smooth` averages over exactly such a tile, so that 16 rays speak for every pixel. Where pixels get
+more samples, 2 x 2 pixels with four samples each share the disc.
 """
 
 from __future__ import annotations
@@ -60,7 +61,10 @@ def sun_rays(
     out_directions: Float32,
     out_ray: NDArray[np.int64],
 ) -> int:
-    """Rays to the sun from every surface that faces it; returns how many. `pixels` tells where each ray came from."""
+    """Rays to the sun from every surface that faces it; returns how many.
+
+    `pixels` tells where each ray came from, `sample` counts the rays of a pixel, 0 for the one through its centre.
+    """
     if weather[CASTS_SHADOWS] <= 0:
         return 0
     lx, ly, lz = weather[SUN_DIRECTION], weather[SUN_DIRECTION + 1], weather[SUN_DIRECTION + 2]
@@ -76,8 +80,8 @@ def sun_rays(
         if not leaf and (on_face <= 0 or normals[i, 0] * lx + normals[i, 1] * ly + normals[i, 2] * lz <= 0):
             continue
         x, y = pixels[i] % width, pixels[i] // width
-        k = (tile_cell(x, y) + 5 * sample) & 15
-        angle = k * _GOLDEN_ANGLE_RAD + 2 * math.pi * hash01(x >> 2, y >> 2, 17)
+        k = tile_cell(x, y) if sample == 0 else (4 * sample + (x & 1) + 2 * (y & 1)) & 15
+        angle = k * _GOLDEN_ANGLE_RAD
         radius = weather[SUN_RADIUS] * math.sqrt((k + 0.5) / 16.0)
         da, db = radius * math.cos(angle), radius * math.sin(angle)
         px, py, pz = lifted(origins, directions, distance_m, face_normals, i)
@@ -118,7 +122,7 @@ def ambient_rays(
         x, y = pixels[i] % width, pixels[i] // width
         k = tile_cell(x, y)
         height = (k + hash01(pixels[i], 27, seed)) / 16.0
-        angle = 2 * math.pi * (k * 0.6180339887 + hash01(x >> 2, y >> 2, 28))
+        angle = k * _GOLDEN_ANGLE_RAD
         up = math.sqrt(1 - height)
         da, db = math.cos(angle) * math.sqrt(height), math.sin(angle) * math.sqrt(height)
         nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
