@@ -19,7 +19,7 @@ from streetsim.traffic.walking import CHILD_SHARE, GAIT_RAD_PER_M
 
 Array = NDArray[np.float64]
 AXLE_SHARE = 0.3
-"""Axles lie this share of a unit's length before and behind its middle."""
+"""Axles lie this share of a unit's length before and behind its middle; both follow the path."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,29 @@ class Mover:
     group: int
 
 
-def axle_trajectory(
-    town: Town, path: Path, rear_arc_m: Array, front_arc_m: Array, times_s: Array, anchor: float
-) -> Trajectory:
-    """The poses of a body whose two axles run along a path.
+def ego_trajectory(town: Town, path: Path, front_axle_m: Array, wheelbase_m: float, times_s: Array) -> Trajectory:
+    """The ego's rear axle, drawn along behind the front axle without sliding sideways.
 
     Args:
-        rear_arc_m, front_arc_m: (samples,) places of the axles on the path.
-        anchor: which point of the body the poses are of: 0 the rear axle, 0.5 the middle, 1 the front axle.
+        front_axle_m: (samples,) place of the front axle on the path.
     """
-    rear, front = path.at(rear_arc_m), path.at(front_arc_m)
-    along = front - rear
-    yaw = np.unwrap(np.arctan2(along[:, 1], along[:, 0]))
-    x, y = (rear + anchor * along).T
+    front = path.at(front_axle_m)
+    rear = np.empty_like(front)
+    behind = path.at(front_axle_m[0] - wheelbase_m)
+    for sample, place in enumerate(front):
+        along = place - behind
+        behind = place - along * (wheelbase_m / np.hypot(along[0], along[1]))
+        rear[sample] = behind
+    return _on_ground(town, rear, front - rear, times_s)
+
+
+def _on_ground(town: Town, places_m: Array, ahead: Array, times_s: Array) -> Trajectory:
+    """Bodies that stand on the ground at places (samples, 2) and look along `ahead` (samples, 2)."""
+    x, y = places_m.T
+    yaw = np.unwrap(np.arctan2(ahead[:, 1], ahead[:, 0]))
     pitch, roll = town.terrain.tilt(x, y, yaw)
-    pitch, roll = np.broadcast_to(pitch, yaw.shape), np.broadcast_to(roll, yaw.shape)
-    return Trajectory(times_s, np.stack([x, y, town.terrain.height(x, y)], -1), np.stack([yaw, pitch, roll], -1))
+    angles = np.stack([yaw, np.broadcast_to(pitch, yaw.shape), np.broadcast_to(roll, yaw.shape)], -1)
+    return Trajectory(times_s, np.stack([x, y, town.terrain.height(x, y)], -1), angles)
 
 
 def vehicle_movers(town: Town, vehicle: Vehicle, path: Path, arcs_m: Array, times_s: Array, group: int) -> list[Mover]:
@@ -60,7 +67,8 @@ def vehicle_movers(town: Town, vehicle: Vehicle, path: Path, arcs_m: Array, time
     for unit in vehicle.units:
         middle = arcs_m - unit.behind_front_m
         reach = AXLE_SHARE * float(unit.asset.shape.size_m[0])
-        trajectory = axle_trajectory(town, path, middle - reach, middle + reach, times_s, anchor=0.5)
+        front, rear = path.at(middle + reach), path.at(middle - reach)
+        trajectory = _on_ground(town, (front + rear) / 2, front - rear, times_s)
         gait = PEDALLING_RAD_PER_M * arcs_m if unit.asset.category == "vehicle.bicycle" else None
         movers.append(Mover(unit.asset, trajectory, gait, group))
     return movers

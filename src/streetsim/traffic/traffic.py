@@ -14,7 +14,7 @@ from streetsim.town.town import Town
 from streetsim.traffic.crossings import draw_crossers, pack_crossers
 from streetsim.traffic.driving import simulate
 from streetsim.traffic.fleet import Driver, draw_travellers, pack
-from streetsim.traffic.movers import Mover, axle_trajectory, crossing_mover, vehicle_movers
+from streetsim.traffic.movers import Mover, crossing_mover, ego_trajectory, vehicle_movers
 from streetsim.traffic.routes import LEAD_IN_M, Route, Start, draw_route, draw_start
 from streetsim.traffic.signals import AXIS_MASKS, GREEN_S, STEP_S, Signals
 
@@ -123,8 +123,8 @@ def _run_once(town: Town, drive: EgoDrive, duration_s: float, density: float, rn
         )
     for number, crosser in enumerate(crossers):
         movers.append(crossing_mover(town, crosser, history.ways_m[number], times, 1 + len(travellers) + number, rng))
-    rear_axle = history.arcs_m[0] - EGO_FRONT_M
-    trajectory = axle_trajectory(town, drive.route.path, rear_axle, rear_axle + EGO_WHEELBASE_M, times, anchor=0.0)
+    front_axle = history.arcs_m[0] - EGO_FRONT_M + EGO_WHEELBASE_M
+    trajectory = ego_trajectory(town, drive.route.path, front_axle, EGO_WHEELBASE_M, times)
     return Traffic(trajectory, tuple(movers), Signals(times, history.green, history.yellow, numbers))
 
 
