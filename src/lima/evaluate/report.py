@@ -29,8 +29,8 @@ SCORE_WORDS = """The backbone is frozen, its statistics too; a batch norm and a 
 of the training drives' points. Scored on all points of the validation drives with one confusion matrix, last epoch;
 ± is the standard deviation over the probe's seeds."""
 CURVE_WORDS = """The distillation loss on the sweeps as they are, of every logged step (thin), and its moving mean.
-Targets differ between runs (more frames, mixed sweeps), so a lower curve is not yet a better student; each should
-fall and level off."""
+Targets differ between runs (a memory adds points and averages features), so a lower curve is not yet a better
+student; each should fall and level off."""
 
 
 def write_report(run: Path, data: Path | None = None, compare: Series[Path] = ()) -> Path:
