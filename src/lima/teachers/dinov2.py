@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
-from lima.teachers.pretrained import image_statistics, load_network, network_config
+from lima.teachers.pretrained import image_statistics, load_network, network_config, settings_of, weights_of
 from lima.teachers.teacher import check_pixels, frozen, key_of, normalised, resolved_layers
 
 
@@ -42,6 +42,7 @@ class VisionTransformerTeacher:
         self.layers = resolved_layers(layers, len(blocks), f"the {len(blocks)} blocks of {name}")
         self.dim = int(config["hidden_size"]) * len(self.layers)
         self._mean, self._std = image_statistics(folder)
+        self._settings = settings_of(config)
         self._extra_tokens = 1 + int(config.get("num_register_tokens", 0))
         del blocks[max(self.layers) + 1 :]
         self._blocks = blocks
@@ -54,9 +55,8 @@ class VisionTransformerTeacher:
     @cached_property
     def key(self) -> str:
         """Digest of the blocks that are run, and of the settings."""
-        used = nn.ModuleDict({"embeddings": self._network.get_submodule("embeddings"), "blocks": self._blocks})
-        settings = {"layers": self.layers, "mean": self._mean, "std": self._std, "kind": type(self._network).__name__}
-        return key_of(used, settings)
+        settings = {"layers": self.layers, "mean": self._mean, "std": self._std, "config": self._settings}
+        return key_of(weights_of(self._network), settings)
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per patch."""

@@ -39,7 +39,7 @@ class Recipe:
 
     layers: tuple[int, ...] = (-2,)
     dim: int = 64
-    whitening: float = 0.0
+    whitening: float = 0.5
     views_per_photograph: int = 6
     epochs: int = 10
     batch_views: int = 8

@@ -9,9 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lima.teachers.teacher import IMAGENET_MEAN, IMAGENET_STD
+
+NOT_NEEDED = ("pooler", "mask_token")
+"""Parts of a network that do not change its features; files may lack them, and then they are random."""
+
+NOT_A_SETTING = {
+    "transformers_version",
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "torch_dtype",
+    "id2label",
+    "label2id",
+}
+"""What a config.json says about itself."""
 
 WANTED_FILES = ["config.json", "preprocessor_config.json", "model*.safetensors", "model.safetensors.index.json"]
 
@@ -41,7 +55,7 @@ def local_folder(name: str) -> Path:
     except Exception as error:  # the hub raises a dozen unrelated types when there is no network
         raise FileNotFoundError(
             f"could not fetch {name!r} from the hub ({type(error).__name__}). Without a network, copy config.json and "
-            f"model.safetensors of that network into a folder and name the folder: --teacher.name FOLDER"
+            f"model.safetensors of that network into a folder and name the folder as the teacher"
         ) from error
 
 
@@ -51,6 +65,25 @@ def network_config(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / "config.json").read_text()))
     except ValueError as error:
         raise ValueError(f"{folder / 'config.json'} is not valid JSON: {error}") from error
+
+
+def settings_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a config.json shapes the features: all of it but what it says about itself."""
+    return {
+        name: settings_of(value) if isinstance(value, dict) else value
+        for name, value in config.items()
+        if name not in NOT_A_SETTING
+    }
+
+
+def weights_of(network: nn.Module) -> dict[str, Tensor]:
+    """The weights and buffers that shape the features."""
+    return {name: values for name, values in network.state_dict().items() if needed(name)}
+
+
+def needed(name: str) -> bool:
+    """Whether the weight of this name shapes the features."""
+    return not any(part in name for part in NOT_NEEDED)
 
 
 def image_statistics(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -75,7 +108,7 @@ def load_network(model_class: Any, folder: Path) -> nn.Module:
             )
         except OSError as error:
             raise FileNotFoundError(f"{folder} holds no weights that transformers can read: {error}") from error
-    missing = sorted(name for name in report["missing_keys"] if "pooler" not in name and "mask_token" not in name)
+    missing = sorted(name for name in report["missing_keys"] if needed(name))
     mismatched = sorted(str(key) for key in report["mismatched_keys"])
     if missing or mismatched:
         raise ValueError(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from lima.teachers.pretrained import image_statistics, load_network, network_config
+from lima.teachers.pretrained import image_statistics, load_network, network_config, settings_of, weights_of
 from lima.teachers.teacher import check_pixels, frozen, key_of, normalised, resolved_layers
 
 
@@ -30,7 +30,8 @@ class Sam2Teacher:
     def __init__(self, name: str, folder: Path, layers: Series[int], device: torch.device | str = "cpu") -> None:
         from transformers import AutoModel, Sam2VisionModel
 
-        if network_config(folder)["model_type"] == "sam2_vision_model":
+        written = network_config(folder)
+        if written["model_type"] == "sam2_vision_model":
             encoder = load_network(Sam2VisionModel, folder)
         else:  # the whole of SAM 2, of which the image encoder is a part
             encoder = load_network(AutoModel, folder).get_submodule("vision_encoder")
@@ -42,6 +43,7 @@ class Sam2Teacher:
         self.dim = int(sum(config.embed_dim_per_stage[stage] for stage in self.layers))
         self.patch_px = int(config.patch_stride[0] * config.query_stride[0] ** min(self.layers))
         self.multiple_px = int(config.patch_stride[0] * config.window_size_per_stage[0])
+        self._settings = settings_of(written)
         self._mean, self._std = image_statistics(folder)
         del hiera.blocks[sum(config.blocks_per_stage[: max(self.layers) + 1]) :]
         self._hiera: Any = frozen(hiera).to(device)
@@ -50,7 +52,8 @@ class Sam2Teacher:
     @cached_property
     def key(self) -> str:
         """Digest of the stages that are run, and of the settings."""
-        return key_of(self._hiera, {"layers": self.layers, "mean": self._mean, "std": self._std, "kind": "Hiera"})
+        settings = {"layers": self.layers, "mean": self._mean, "std": self._std, "config": self._settings}
+        return key_of(weights_of(self._hiera), settings)
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per cell of the finest stage taken."""

@@ -64,7 +64,7 @@ def check_pixels(pixels: Tensor, multiple_px: int, teacher: str) -> None:
         nearest = [max(1, round(side / multiple_px)) * multiple_px for side in (height_px, width_px)]
         raise ValueError(
             f"{teacher} needs images whose sides are multiples of {multiple_px} px, got {height_px} x {width_px}; "
-            f"the nearest is {nearest[0]} x {nearest[1]} (--teacher.image-height-px, --teacher.image-width-px)"
+            f"the nearest is {nearest[0]} x {nearest[1]} (image_height_px, image_width_px)"
         )
 
 
@@ -94,10 +94,10 @@ def frozen(network: nn.Module) -> nn.Module:
     return network.float().eval().requires_grad_(False)
 
 
-def key_of(network: nn.Module, settings: Mapping[str, object]) -> str:
-    """Digest of every weight and buffer of a network, and of the settings that change what it gives."""
+def key_of(weights: Mapping[str, Tensor], settings: Mapping[str, object]) -> str:
+    """Digest of named weights and buffers, and of the settings that change what they give."""
     digest = hashlib.sha256(json.dumps([FEATURES_VERSION, dict(settings)], sort_keys=True).encode())
-    for name, values in sorted(network.state_dict().items()):
+    for name, values in sorted(weights.items()):
         digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        digest.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(values.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -127,7 +127,7 @@ class TinyTeacher:
     @cached_property
     def key(self) -> str:
         """Digest of the weights and of the statistics the images are normalised with."""
-        return key_of(self._network, {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "kind": "tiny"})
+        return key_of(self._network.state_dict(), {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "kind": "tiny"})
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per 8 x 8 pixels."""
