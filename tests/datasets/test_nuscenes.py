@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 import torch
 
 from lima.datasets import open_dataset
-from lima.datasets.labels import BOX_CLASS_NAMES, CLASS_NAMES
+from lima.datasets.labels import BOX_CLASS_NAMES, CLASS_NAMES, CLASS_OF_CATEGORY
 from lima.datasets.nuscenes import NuScenes
 from lima.scene import Dataset, Frame, Sequence
 from tests.datasets import hand_made
@@ -182,6 +184,42 @@ def test_points_in_boxes_are_the_devkit_s(both_roots: Path) -> None:
     for box, name in enumerate(official.get("sample", frame.token)["anns"]):
         theirs = points_in_box(official.get_box(name), points_world.numpy().T)
         assert int((ours[box].numpy() != theirs).sum()) == 0
+
+
+def test_the_recorded_boxes_hold_the_points_that_their_annotators_counted() -> None:
+    """Our points in our boxes, all through the world, against `num_lidar_pts`: says that poses and boxes are right."""
+    root = shared_folder("data/nuscenes-scene-0523")
+    rows = json.loads((root / "v1.0-mini" / "sample_annotation.json").read_text())
+    (sequence,) = open_dataset(root).sequences()
+    for index in (0, 17, 39):
+        frame = sequence.frame(index)
+        points_world = frame.sweep.world_from_lidar.apply(frame.sweep.points_lidar.double())
+        counted = [row["num_lidar_pts"] for row in rows if row["sample_token"] == frame.token]
+        assert frame.read_boxes().contain(points_world).sum(dim=1).tolist() == counted
+
+
+def test_simulated_drives_read_as_recorded_ones(simulated_nuscenes: Path) -> None:
+    dataset = open_dataset(simulated_nuscenes)
+    assert dataset.split_names == ("train", "val", "all")
+    official = devkit(simulated_nuscenes)
+    vehicle_points = near_own_box = 0
+    for sequence in dataset.sequences():
+        for index in range(len(sequence)):
+            frame = sequence.frame(index)
+            names = official.get("sample", frame.token)["anns"]
+            boxes, labels = frame.read_boxes(), frame.read_labels()
+            assert [len(image.read_pixels()) for image in frame.images] == [3] * 6
+            points_world = frame.sweep.world_from_lidar.apply(frame.sweep.points_lidar.double())
+            inside = boxes.contain(points_world)
+            wanted = [official.get("sample_annotation", name)["num_lidar_pts"] for name in names]
+            assert inside.sum(dim=1).tolist() == wanted
+            near = replace(boxes, sizes_m=boxes.sizes_m + 1.0).contain(points_world)
+            classes = torch.tensor([CLASS_NAMES.index(CLASS_OF_CATEGORY[name]) for name in boxes.categories])
+            of_vehicles = (labels == CLASS_NAMES.index("car")) | (labels == CLASS_NAMES.index("truck"))
+            vehicle_points += int(of_vehicles.sum())
+            near_own_box += int((of_vehicles & (near & (classes[:, None] == labels)).any(dim=0)).sum())
+    assert vehicle_points > 1000
+    assert near_own_box > 0.97 * vehicle_points  # half a metre is what a vehicle moves while the LiDAR turns
 
 
 def test_labels_are_the_devkit_s(root: Path) -> None:

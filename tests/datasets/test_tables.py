@@ -36,6 +36,41 @@ def test_rows_are_those_of_json(block_characters: int, indent: int | None, tmp_p
         assert len(blocks) > 1  # it was read in pieces indeed
 
 
+FLAT = [{"flag": number % 3 == 0, "token": token(number), "size": [number, 1.5]} for number in range(50)]
+ODD = [
+    pytest.param({"token": "a", "flag": True, "text": "}, {"}, id="braces in a text"),
+    pytest.param({"token": "a", "flag": True, "text": '"flag": false'}, id="field in a text"),
+    pytest.param({"token": "a", "flag": True, "deep": {"flag": False}}, id="field in a field"),
+    pytest.param({"token": "a", "flag": True, "deep": {"x": "}"}, "flag2": False}, id="braces in a field"),
+    pytest.param({"token": "a", "text": "no flag"}, id="without the field"),
+    pytest.param({"token": "a", "flag": 1}, id="flag of another kind"),
+]
+
+
+@pytest.mark.parametrize("block_characters", [50, 1000, 1 << 20])
+@pytest.mark.parametrize("indent", [None, 0, 4])
+def test_rows_that_are_not_wanted_are_left_out(block_characters: int, indent: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps(FLAT, indent=indent))
+    only = ("flag", lambda texts: [text == "true" for text in texts])
+    rows = [row for block in read_rows(path, block_characters, only) for row in block]
+    assert rows == [row for row in FLAT if row["flag"]]
+    names = {f'"{token(7)}"', f'"{token(8)}"', f'"{token(99)}"'}
+    only = ("token", lambda texts: [text in names for text in texts])
+    assert [row for block in read_rows(path, block_characters, only) for row in block] == FLAT[7:9]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("block_characters", [50, 1 << 20])
+def test_no_wanted_row_is_lost_where_the_text_misleads(odd: dict, block_characters: int, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps([*FLAT[:10], odd, *FLAT[10:]]))
+    only = ("flag", lambda texts: [text == "true" for text in texts])
+    rows = [row for block in read_rows(path, block_characters, only) for row in block]
+    wanted = [*(row for row in FLAT[:10] if row["flag"]), odd, *(row for row in FLAT[10:] if row["flag"])]
+    assert [row for row in rows if row.get("flag", True)] == wanted
+
+
 @pytest.mark.parametrize("text", ["[]", "[\n]\n", " [ ] "])
 def test_a_table_may_be_empty(text: str, tmp_path: Path) -> None:
     path = tmp_path / "table.json"

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float64, Int64, Shaped
 from lima.datasets.recordings import poses
 from lima.datasets.tables import TokenIndex, column, numbers, read_columns, read_rows, text_array, tokens_from_strings
 
+NO_TOKEN = "0" * 32  # genuine ones are packed much faster than the empty text, which stands for none
 MAX_VELOCITY_GAP_US = 1_500_000  # annotations farther apart give no velocity; twice that for a central difference
 
 
@@ -35,8 +36,8 @@ def read_boxes(
         names = columns["token"]
         for name, part in (
             ("token", tokens_from_strings(names)),
-            ("previous", tokens_from_strings(columns["prev"])),
-            ("next", tokens_from_strings(columns["next"])),
+            ("previous", tokens_from_strings([token or NO_TOKEN for token in columns["prev"]])),
+            ("next", tokens_from_strings([token or NO_TOKEN for token in columns["next"]])),
             ("has_previous", np.array([token != "" for token in columns["prev"]])),
             ("has_next", np.array([token != "" for token in columns["next"]])),
             ("sample", samples.rows(columns["sample_token"], path, "sample_token", names)),

@@ -110,7 +110,7 @@ def _keyframes(path: Path, calibrations: Calibrations) -> dict[str, list[Any]]:
     calibration_index = TokenIndex(calibrations.path, calibrations.tokens)
     fields = ("token", "sample_token", "ego_pose_token", "timestamp", "filename", "width", "height")
     kept: dict[str, list[Any]] = {name: [] for name in (*fields, "channel", "calibration")}
-    for block in read_rows(path):
+    for block in read_rows(path, only=("is_key_frame", lambda texts: [text == "true" for text in texts])):
         rows = [row for row, is_key in zip(block, column(path, block, "is_key_frame"), strict=True) if is_key]
         calibrated = calibration_index.rows(
             column(path, rows, "calibrated_sensor_token"), path, "calibrated_sensor_token", column(path, rows, "token")
@@ -131,7 +131,8 @@ def _ego_poses(
     """The ego poses of these tokens, picked from a table that holds those of every sweep and image."""
     wanted, place_of_token = np.unique(tokens_from_strings(tokens), return_inverse=True)
     found = np.full((len(wanted), 7), np.nan)
-    for rows in read_rows(path):
+    texts = {f'"{token}"' for token in tokens}
+    for rows in read_rows(path, only=("token", lambda names: [name in texts for name in names])):
         names = column(path, rows, "token")
         packed = tokens_from_strings(names)
         places = np.searchsorted(wanted, packed) % len(wanted)
