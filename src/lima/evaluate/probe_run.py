@@ -1,4 +1,4 @@
-"""`lima probe RUN DATA`: a run's student beside the same student at random initialisation, written to RUN/metrics.json."""
+"""`lima probe RUN DATA`: a run beside random initialisation of the same student, written to RUN/metrics.json."""
 
 from __future__ import annotations
 
