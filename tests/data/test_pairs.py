@@ -21,12 +21,14 @@ def moved(x: float, y: float, z: float) -> RigidTransform:
 
 
 def make_frame(
-    points: Tensor, world_from_ego: list[RigidTransform], ego_from_lidar: RigidTransform | None = None
+    points: Tensor,
+    world_from_ego: list[RigidTransform],
+    ego_from_lidar: RigidTransform | None = None,
+    world_from_ego_at_sweep: RigidTransform | None = None,
 ) -> Frame:
-    """The LiDAR at the origin of the world unless it is mounted elsewhere, a camera for every pose of the vehicle."""
-    sweep = Sweep(
-        points, torch.ones(len(points)), 0, ego_from_lidar or RigidTransform.identity(), RigidTransform.identity()
-    )
+    """The LiDAR at the origin of the world unless placed elsewhere, a camera for every pose of the vehicle."""
+    identity = RigidTransform.identity()
+    sweep = Sweep(points, torch.ones(len(points)), 0, ego_from_lidar or identity, world_from_ego_at_sweep or identity)
     images = tuple(
         CameraImage(f"CAM_{i}", CAMERA, 0, EGO_FROM_CAM, pose, lambda: torch.zeros(3, 100, 200, dtype=torch.uint8))
         for i, pose in enumerate(world_from_ego)
@@ -62,7 +64,7 @@ def test_equals_the_path_of_every_point_in_loops() -> None:
         RigidTransform.from_matrix(torch.cat([turn, torch.tensor([[3.0], [1], [0.2]])], dim=1)),
         RigidTransform.from_quaternion([0.0, 0, 0, 1], [0.5, 0, 0]),
     ]
-    frame = make_frame(points, poses, moved(0.9, 0, 1.8))
+    frame = make_frame(points, poses, moved(0.9, 0, 1.8), moved(-0.4, 0.3, 0.1))
     pairs = pairs_from_frame(frame)
     seen = 0
     for cam, image in enumerate(frame.images):
