@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+
 from streetsim.camera import Picture, take_picture, world_seen_from
 from streetsim.mesh import Mesh
 from streetsim.raycast import World

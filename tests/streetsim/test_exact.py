@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+
 from streetsim.camera import take_picture, world_seen_from
 from streetsim.exact import camera_answers, carried, in_view, thing_poses, unhidden, write_exact
 from streetsim.lidar import take_scan

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+
 from streetsim.lidar import Scan, take_scan
 from streetsim.rigs import LidarMount, kitti_rig, nuscenes_rig
 from streetsim.scenario import build_scenario
@@ -66,7 +67,7 @@ def test_the_motion_of_the_vehicle_is_taken_out() -> None:
 
 
 def test_beams_leave_from_where_the_vehicle_is_at_their_time() -> None:
-    # the wall is measured across its edge: a beam that leaves later leaves farther forward, and meets the wall elsewhere
+    # a beam that leaves later leaves farther forward: seen from there it must have the elevation of its ring
     place = scene([wall(40.0, (-30.0, 30.0), (0.0, 20.0), Semantic.BUILDING)], (20.0, 0.0, 0.0))
     points = scan(place)
     from_m = 0.94 + 20.0 * points.time_s.astype(np.float64)  # of the sensor along x when each point was fired
