@@ -17,18 +17,6 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class MapPolygon:
-    """Part of a road map: corners (points, 2) in the world, painted one after the other.
-
-    Attributes:
-        is_road: True where the polygon adds carriageway or pavement, False where it takes it away again.
-    """
-
-    corners_m: Array
-    is_road: bool
-
-
-@dataclass(frozen=True)
 class Town:
     """The plan of a town.
 
@@ -53,26 +41,6 @@ class Town:
     def horizontal_streets(self) -> Array:
         """(streets, 7), columns as in `vertical_streets`."""
         return self.grid.street_rows(Axis.HORIZONTAL)
-
-    def map_polygons(self) -> list[MapPolygon]:
-        """Carriageways and pavements: the whole town is road, and the interiors of blocks are cut out."""
-        (low_s, high_s), (low_t, high_t) = self.grid.low_high_s, self.grid.low_high_t
-        edge_s, edge_t = np.linspace(low_s, high_s, 60), np.linspace(low_t, high_t, 60)
-        outline = np.concatenate(
-            [
-                np.stack([edge_s, np.full(60, low_t)], -1),
-                np.stack([np.full(60, high_s), edge_t], -1),
-                np.stack([edge_s[::-1], np.full(60, high_t)], -1),
-                np.stack([np.full(60, low_s), edge_t[::-1]], -1),
-            ]
-        )
-        polygons = [MapPolygon(self._to_world(outline), True)]
-        for block in self.blocks:
-            polygons.append(MapPolygon(self._to_world(block.ring(block.interior_depth_m)), False))
-        return polygons
-
-    def _to_world(self, plan: Array) -> Array:
-        return np.stack(self.terrain.world(plan[:, 0], plan[:, 1]), -1)
 
 
 def draw_town(name: str, rng: np.random.Generator) -> Town:
