@@ -173,6 +173,31 @@ def test_boxes_and_velocities_are_the_devkit_s(both_roots: Path) -> None:
     assert compared > 0
 
 
+@pytest.mark.parametrize("gap_us", [900_000, 1_200_000, 2_400_000])
+def test_velocities_across_a_gap_are_the_devkit_s(gap_us: int, tmp_path: Path) -> None:
+    """Central differences may span 3 s, one-sided ones 1.5 s; beyond that there is no velocity."""
+
+    def late_and_cut(tables: hand_made.Tables) -> None:
+        for row in (*tables["sample"], *tables["sample_data"]):
+            if 2 * hand_made.STEP_US <= row["timestamp"] - hand_made.FIRST_US < 10 * hand_made.STEP_US:
+                row["timestamp"] += gap_us
+        (car,) = (row for row in tables["sample_annotation"] if row["token"] == hand_made.token("annotation", 0, 0, 1))
+        car["prev"] = ""
+
+    root = hand_made.write_dataset(tmp_path, late_and_cut)
+    official, known = devkit(root), []
+    for sequence in open_dataset(root, at_gap="split").sequences("train"):
+        for index in range(len(sequence)):
+            frame = sequence.frame(index)
+            wanted = [official.box_velocity(name) for name in official.get("sample", frame.token)["anns"]]
+            assert np.allclose(frame.read_boxes().velocities_mps, wanted, atol=1e-4, equal_nan=True)
+            known.append(bool(np.isfinite(wanted[0]).all()))
+    assert (
+        known
+        == {900_000: [True] * 4, 1_200_000: [True, False, True, True], 2_400_000: [True, False, False, True]}[gap_us]
+    )
+
+
 def test_points_in_boxes_are_the_devkit_s(both_roots: Path) -> None:
     official = devkit(both_roots)
     from nuscenes.utils.geometry_utils import points_in_box

@@ -26,7 +26,7 @@ from lima.evaluate.probe_features import (
 from lima.evaluate.probe_head import LinearProbe, fit, load_probe, save_probe
 from lima.geometry.rigid import RigidTransform
 from lima.method.cross_view import PointFeatures
-from lima.scene import Frame, Sequence, Sweep
+from lima.scene import Batch, Frame, Sequence, Sweep
 from lima.students.student import build_student
 from tests.datasets import hand_made
 
@@ -178,13 +178,20 @@ def test_frozen_means_statistics_too() -> None:
     assert again.seeds == result.seeds
 
 
-def test_a_frame_s_features_do_not_depend_on_other_frames() -> None:
-    """With statistics that move, the second look at a frame would differ from the first."""
-    student = build_student(StudentConfig(backbone="minkunet14", width=0.125, voxel_size_m=2.0)).train()
-    source = student_features(student)
+def test_features_are_those_of_evaluation_mode_whatever_was_seen_before() -> None:
+    """By the stored statistics, not by those of the sweep itself; and looking at sweeps does not change them."""
+    torch.manual_seed(0)
+    student = build_student(StudentConfig(backbone="minkunet14", width=0.125, voxel_size_m=2.0))
+    for name, buffer in student.named_buffers():
+        if name.endswith(("running_mean", "running_var")):
+            buffer.uniform_(0.5, 2.0)
     frames = [MadeUp("one", 1).frame(index) for index in (0, 1, 0)]
-    first, _, again = [source(frame).features for frame in frames]
-    assert torch.equal(first, again)
+    source = student_features(student.train())
+    features = [source(frame).features for frame in frames]
+    student.eval()
+    with torch.no_grad():
+        wanted = [student(Batch.from_points([frame.sweep.points_lidar], [frame.sweep.intensity])) for frame in frames]
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(features, wanted, strict=True))
 
 
 def half_known(frame: Frame) -> PointFeatures:
