@@ -130,7 +130,7 @@ def test_targets_are_aggregation_then_memory_in_the_world() -> None:
     assert lima.targets(0, second, maps[1], pairs, starts_sequence=False).features.eq(3).all()
     # Another lane knows nothing of it, and neither does the same lane in a new sequence.
     assert lima.targets(1, second, maps[1], pairs, starts_sequence=False).features.eq(5).all()
-    assert lima.targets(0, second, maps[1], pairs, starts_sequence=True).features.eq(5).all()
+    assert lima.targets(0, second, maps[0], pairs, starts_sequence=True).features.eq(1).all()
 
 
 def test_one_frame_targets_are_the_unified_features() -> None:
