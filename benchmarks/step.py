@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,7 +57,7 @@ class TimedTrainer:
 
     def __init__(self, sequences: list[Sequence], teaching: Teaching, config: PretrainConfig, processes: Processes):
         self.trainer = Trainer([len(sequence) for sequence in sequences], teaching.dim, config, processes)
-        self.watch = Stopwatch(processes.device, exact=True)
+        self.watch = Stopwatch(processes.device)
         method = self.trainer.method
         self.banks = method.memories
         method.memories = [TimedMemory(bank, self._lap) for bank in self.banks]
@@ -70,9 +71,9 @@ class TimedTrainer:
     def _lap(self, part: str) -> None:
         self.watch.lap(part)
 
-    def step(self) -> dict[str, float]:
+    def step(self, clock: Callable[[], float]) -> dict[str, float]:
         """Seconds of every part of one step; `in the background` hides behind the rest where there is a core for it."""
-        watch = self.watch = Stopwatch(self.trainer.processes.device, exact=True)
+        watch = self.watch = Stopwatch(self.trainer.processes.device, exact=True, clock=clock)
         loaded = self.loader.next()
         watch.lap("waiting for data")
         self.trainer.train(loaded, watch)
@@ -89,10 +90,16 @@ class TimedTrainer:
         }
 
 
-def print_budget(sequences: list[Sequence], teaching: Teaching, config: PretrainConfig, processes: Processes) -> None:
+def print_budget(
+    sequences: list[Sequence],
+    teaching: Teaching,
+    config: PretrainConfig,
+    processes: Processes,
+    clock: Callable[[], float],
+) -> None:
     timed = TimedTrainer(sequences, teaching, config, processes)
     with timed.loader:
-        steps = [timed.step() for _ in range(WARM_UP_STEPS + STEPS)][WARM_UP_STEPS:]
+        steps = [timed.step(clock) for _ in range(WARM_UP_STEPS + STEPS)][WARM_UP_STEPS:]
     total = statistics.median(sum(v for name, v in step.items() if not name.startswith("(")) for step in steps)
     print(f"\na step of {config.optimiser.lanes} lanes, median of {STEPS}: {total:.3f} s")
     for name in steps[0]:
@@ -100,7 +107,9 @@ def print_budget(sequences: list[Sequence], teaching: Teaching, config: Pretrain
         print(f"  {name:<32} {part:8.3f} s  {100 * part / total:5.1f} %")
 
 
-def print_cost_of_frames(drive: Sequence, teaching: Teaching, config: PretrainConfig, processes: Processes) -> None:
+def print_cost_of_frames(
+    drive: Sequence, teaching: Teaching, config: PretrainConfig, processes: Processes, clock: Callable[[], float]
+) -> None:
     print(f"\nthe last {STEPS} of {len(drive)} keyframes of {drive.name}, one lane, no mixing")
     print("  frames k     step  aggregation + memory     student   memory holds")
     for frames in FRAMES:
@@ -117,7 +126,7 @@ def print_cost_of_frames(drive: Sequence, teaching: Teaching, config: PretrainCo
                 timed.trainer.method.targets(
                     0, keyframe.frame.sweep, keyframe.image_features, keyframe.pairs, step.starts_sequence
                 )
-            steps = [timed.step() for _ in range(STEPS)]
+            steps = [timed.step(clock) for _ in range(STEPS)]
         targets = statistics.median(step["aggregation over the cameras"] + step["memory"] for step in steps)
         total = statistics.median(sum(v for name, v in step.items() if not name.startswith("(")) for step in steps)
         student = statistics.median(step["student, forward"] + step["student and head, backward"] for step in steps)
@@ -133,6 +142,9 @@ def main() -> None:
     parser.add_argument("--teacher")
     parser.add_argument("--split", default="train")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--busy", action="store_true", help="count the thread's own seconds: on one thread of a busy CPU"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     config = RECIPES[options.recipe]()
@@ -144,9 +156,10 @@ def main() -> None:
         cache = FeatureCache(options.cache, teacher, config.teacher.image_height_px, config.teacher.image_width_px)
         cache.fill(sequences)
         teaching = Teaching(teacher.name, teacher.dim, cache.features)
+        clock = time.thread_time if options.busy else time.perf_counter
         print(f"{options.recipe} on {processes.device}, {options.threads} thread(s), torch {torch.__version__}")
-        print_budget(sequences, teaching, config, processes)
-        print_cost_of_frames(max(sequences, key=len), teaching, config, processes)
+        print_budget(sequences, teaching, config, processes, clock)
+        print_cost_of_frames(max(sequences, key=len), teaching, config, processes, clock)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def train_and_measure(out: Path) -> None:
 
     config = small_config(lanes=1, epochs=1)
     config = replace(config, method=replace(config.method, mixing="none"), log_every_steps=50)
-    drive = Drive("long", 300)
+    drive = Drive("long", 300, points=100)
     with start_processes("cpu") as processes:
         folder = open_run_folder(out / "run", Path("drives"), config, list(drive.tokens), resume=False)
         pretrain_on([drive], Teaching("plane", DIM, measuring_features), folder, config, processes)
