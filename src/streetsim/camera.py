@@ -91,11 +91,15 @@ def take_picture(
     width, height = mount.width_px, mount.height_px
     every = np.arange(width * height)
 
-    hits, points, directions, sun = tracer.trace(every, np.zeros(2), 0)
+    hits, points, directions = tracer.trace(every, np.zeros(2))
+    sun = tracer.sunlight(every, 0, hits, points, directions)
     open_sky = tracer.open_sky(every, hits, points, directions)
-    ambient, soft_sun = np.empty_like(open_sky), np.empty_like(sun)
+    ambient, soft_sun, is_soft = np.empty_like(open_sky), np.empty_like(sun), np.empty(width * height, np.bool_)
     large_sun = bool(scene.weather[SUN_RADIUS] > _LARGE_SUN)
-    smooth(open_sky, sun, large_sun, hits.distance_m, points.normals, points.material, width, height, ambient, soft_sun)
+    smooth(
+        open_sky, sun, large_sun, hits.distance_m, points.normals, points.material, width, height,
+        ambient, soft_sun, is_soft,
+    )  # fmt: skip
     light = tracer.light(hits, points, directions, soft_sun, ambient)
 
     if samples_per_pixel > 0:
@@ -105,7 +109,11 @@ def take_picture(
         )
         chosen = np.flatnonzero(edges)
         for sample in range(samples_per_pixel if len(chosen) else 0):
-            more_hits, more_points, more_directions, more_sun = tracer.trace(chosen, _EXTRA_SAMPLES[sample], sample + 1)
+            more_hits, more_points, more_directions = tracer.trace(chosen, _EXTRA_SAMPLES[sample])
+            more_sun = soft_sun[chosen]
+            if not large_sun:
+                sharp = tracer.sunlight(chosen, sample + 1, more_hits, more_points, more_directions)
+                more_sun = np.where(is_soft[chosen], more_sun, sharp)
             light[chosen] += tracer.light(more_hits, more_points, more_directions, more_sun, ambient[chosen])
         light[chosen] /= samples_per_pixel + 1
 
@@ -137,14 +145,18 @@ class _Tracer:
         )
         self.pixel_rad = 1.2 / mount.intrinsics()[0, 0]
 
-    def trace(
-        self, pixels: NDArray[np.int64], offset_px: NDArray[np.float64], sample: int
-    ) -> tuple[Hits, SurfacePoints, Rays, NDArray[np.float32]]:
-        """What the rays through these pixels meet, and whether the sun reaches it."""
+    def trace(self, pixels: NDArray[np.int64], offset_px: NDArray[np.float64]) -> tuple[Hits, SurfacePoints, Rays]:
+        """What the rays through these pixels meet, and the directions of the rays."""
         origins, directions = pixel_rays(self.mount, self.world_from_cam, pixels, offset_px)
         hits = self.world.nearest(origins, directions, np.flatnonzero(self.motion[pixels]))
-        points = surfaces_at(self.world, hits, directions)
+        return hits, surfaces_at(self.world, hits, directions), directions
+
+    def sunlight(
+        self, pixels: NDArray[np.int64], sample: int, hits: Hits, points: SurfacePoints, directions: Rays
+    ) -> NDArray[np.float32]:
+        """1 where the sun reaches what the rays have met, else 0."""
         rays = len(pixels)
+        origins = np.ascontiguousarray(np.broadcast_to(self.world_from_cam[:3, 3], (rays, 3)), dtype=np.float32)
         starts, towards = np.empty((rays, 3), np.float32), np.empty((rays, 3), np.float32)
         owner = np.empty(rays, np.int64)
         count = sun_rays(
@@ -154,7 +166,7 @@ class _Tracer:
         sun = np.zeros(rays, np.float32)
         if count:
             sun[owner[:count]] = ~self.world.blocked(starts[:count], towards[:count], SHADOW_REACH_M)
-        return hits, points, directions, sun
+        return sun
 
     def open_sky(
         self, pixels: NDArray[np.int64], hits: Hits, points: SurfacePoints, directions: Rays

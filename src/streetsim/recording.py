@@ -138,7 +138,8 @@ class Recording:
         moving = _surface_samples(world.moving_mesh)
         points_m = np.concatenate([self._standing_surface[0], moving[0]])
         instance = np.concatenate([self._standing_surface[1], moving[1]])
-        rows = np.flatnonzero(np.isin(instance, list(samples)) & in_view(points_m, mount, world_from_cam))
+        rows = np.flatnonzero(np.linalg.norm(points_m[:, :2] - world_from_cam[:2, 3], axis=1) < ANNOTATED_M + 10)
+        rows = rows[in_view(points_m[rows], mount, world_from_cam) & np.isin(instance[rows], list(samples))]
         seen = unhidden(world, world_from_cam[:3, 3], points_m[rows], instance[rows])
         for thing in np.unique(instance[rows]):
             own = instance[rows] == thing
@@ -162,7 +163,9 @@ class Recording:
 
 def _inside(points_m: NDArray[np.float64], box: ThingBox) -> NDArray[np.bool_]:
     """Which world points lie in a box, faces included."""
-    close = np.abs(points_m - box.centre_m).max(axis=1) < np.linalg.norm(box.size_m)
+    reach_m = float(np.linalg.norm(box.size_m)) / 2
+    x, y = points_m[:, 0] - box.centre_m[0], points_m[:, 1] - box.centre_m[1]
+    close = np.flatnonzero(x * x + y * y <= reach_m * reach_m)
     inside = np.zeros(len(points_m), np.bool_)
     local = (points_m[close] - box.centre_m) @ box.rotation
     inside[close] = (np.abs(local) <= box.size_m / 2).all(axis=1)

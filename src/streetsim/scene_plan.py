@@ -10,14 +10,18 @@ import numpy as np
 from streetsim.config import SimulateConfig
 from streetsim.nuscenes_names import choose_names
 
-# measured on one core of a two-core machine; they only serve the forecast
-_SECONDS_PER_SCENE = 2.0
-_SECONDS_PER_RAY = 4.0e-6
-_SECONDS_PER_BEAM_COLUMN = 5.0e-6
-_BYTES_PER_PIXEL = 0.45
-_BYTES_PER_PIXEL_EXACT = 0.25
-_BYTES_PER_POINT = 18.0
-_BYTES_PER_POINT_EXACT = 6.0
+# measured on one core of a two-core machine (AMD EPYC), a little rounded up; they only serve the forecast
+_SECONDS_PER_SCENE = 2.5
+_SECONDS_PER_KEYFRAME = 0.3
+_SECONDS_PER_PIXEL = 1.0e-6
+_SECONDS_PER_EXTRA_RAY = 1.0e-6
+_SHARE_OF_EDGES = 0.3
+_SECONDS_PER_SHOT = 3.0e-6
+_BYTES_PER_SCENE = 0.3e6
+_BYTES_PER_PIXEL = 0.46
+_BYTES_PER_PIXEL_EXACT = 0.13
+_BYTES_PER_SHOT = 18.5
+_BYTES_PER_SHOT_EXACT = 1.5
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,14 @@ def plan_scenes(config: SimulateConfig) -> Plan:
 
 def forecast(config: SimulateConfig, pixels: int, shots: int) -> tuple[float, float]:
     """Seconds of one core and bytes, roughly, for a rig with that many pixels and LiDAR shots per keyframe."""
-    samples = 1 + 0.35 * config.samples_per_pixel
     turns = 1 + config.sweeps
-    seconds = pixels * samples * _SECONDS_PER_RAY * 0.4 + turns * shots * _SECONDS_PER_BEAM_COLUMN
-    size = pixels * _BYTES_PER_PIXEL + turns * shots * _BYTES_PER_POINT
+    rays = _SECONDS_PER_PIXEL + _SHARE_OF_EDGES * config.samples_per_pixel * _SECONDS_PER_EXTRA_RAY
+    seconds = _SECONDS_PER_KEYFRAME + pixels * rays + turns * shots * _SECONDS_PER_SHOT
+    size = pixels * _BYTES_PER_PIXEL + turns * shots * _BYTES_PER_SHOT
     if config.exact:
-        size += pixels * _BYTES_PER_PIXEL_EXACT + shots * _BYTES_PER_POINT_EXACT
+        size += pixels * _BYTES_PER_PIXEL_EXACT + shots * _BYTES_PER_SHOT_EXACT
     frames = config.scenes * config.keyframes
-    return config.scenes * _SECONDS_PER_SCENE + frames * seconds, frames * size
+    return config.scenes * _SECONDS_PER_SCENE + frames * seconds, config.scenes * _BYTES_PER_SCENE + frames * size
 
 
 def in_words(seconds: float) -> str:

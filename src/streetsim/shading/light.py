@@ -139,11 +139,27 @@ def ambient_rays(
     return count
 
 
-@kernel("void(f4[::1],f4[::1],b1,f4[::1],f4[:,::1],u1[::1],i8,i8,f4[::1],f4[::1])")
+@kernel("b1(f4[::1],i8,i8,i8,i8)")
+def dithered(sun: Float32, x: int, y: int, width: int, height: int) -> bool:
+    """Whether lit and shaded pixels alternate in the 4 x 4 around one, as in half-shadow; an edge never does."""
+    if x < 2 or y < 2 or x + 2 > width or y + 2 > height:
+        return False
+    across = 0
+    down = 0
+    for a in range(-2, 2):
+        for b in range(-2, 1):
+            row = (y + a) * width + x + b
+            column = (y + b) * width + x + a
+            across += sun[row] != sun[row + 1]
+            down += sun[column] != sun[column + width]
+    return across > 4 or down > 4
+
+
+@kernel("void(f4[::1],f4[::1],b1,f4[::1],f4[:,::1],u1[::1],i8,i8,f4[::1],f4[::1],b1[::1])")
 def smooth(
     ambient: Float32,
     sun: Float32,
-    smooth_sun: bool,
+    large_sun: bool,
     distance_m: Float32,
     normals: Float32,
     material: NDArray[np.uint8],
@@ -151,16 +167,19 @@ def smooth(
     height: int,
     out_ambient: Float32,
     out_sun: Float32,
+    out_soft: NDArray[np.bool_],
 ) -> None:
     """Mean over the 4 x 4 pixels around each that lie on the same surface (by distance and normal).
 
-    `smooth_sun` averages the sun too: for a large sun, whose shadows are soft; the edges of a small one stay sharp.
+    The sun is averaged too, and the pixel marked as soft, where it is large or where a pixel lies in half-shadow; sharp
+    edges of shadows stay sharp.
     """
     for y in range(height):
         for x in range(width):
             i = y * width + x
             out_ambient[i] = 1.0
             out_sun[i] = sun[i]
+            out_soft[i] = False
             if material[i] == NOTHING:
                 continue
             tolerance = 0.025 * distance_m[i] + 0.05
@@ -184,5 +203,6 @@ def smooth(
                     total_sun += sun[j]
                     count += 1
             out_ambient[i] = 0.2 + 0.8 * total / count
-            if smooth_sun:
+            if large_sun or (0 < total_sun < count and count > 8 and dithered(sun, x, y, width, height)):
                 out_sun[i] = total_sun / count
+                out_soft[i] = True
