@@ -210,16 +210,16 @@ def test_a_loss_that_is_not_a_number_names_step_and_frames(tmp_path: Path) -> No
 
 
 def test_one_frame_is_learned_by_heart(tmp_path: Path) -> None:
-    config = small_config(epochs=60, lanes=1)
+    config = small_config(epochs=80, lanes=1)
     config = replace(
         config,
         method=replace(config.method, frames=1, mixing="none"),
         student=replace(config.student, voxel_size_m=0.5, width=0.25),
         checkpoint_every_steps=1000,
     )
-    run(tmp_path, config, drives=(Drive("a", 1, points=30),))
+    run(tmp_path, config, drives=(Drive("a", 1, points=60),))
     losses = [record["loss"]["total"] for record in log(tmp_path)]
-    assert sum(losses[-5:]) / 5 < 0.3 * losses[0]
+    assert sum(losses[-5:]) / 5 < 0.35 * losses[0]
 
 
 def train_in_double_precision(processes: Processes) -> dict[str, Tensor]:
