@@ -3,23 +3,25 @@
 One table, all in one run on the same sweeps: finding the kernel maps, inference, and a training step (forward and
 backward) of MinkUNets. `of mm` is the share of the floating-point rate that `torch.mm` reaches on large matrices in the
 same run, operations per processor second on a CPU and per second elsewhere. `others` is the share of the processors
-that other programs took meanwhile: where it is not near zero, `seconds` means little, and `cpu` (processor seconds of all
-threads of this program) more.
+that other programs took meanwhile: where it is not near zero, `seconds` means little, and `cpu` (processor seconds of
+all threads of this program) more.
 
 Why the engine sums with `embedding_bag` in groups of 2^16 pairs: all convolutions of one half-width MinkUNet-34 at
-19 092 voxels (14.6 GFLOP), AMD EPYC (Zen 4), torch 2.13, milliseconds of processor time, forward / both gradients:
+19 092 voxels (14.6 GFLOP forward), two cores of an AMD EPYC (Zen 4), torch 2.13, 2026-11-22, medians of five in
+milliseconds, forward / both gradients:
 
-    way to add up                                        one thread    main thread of two
-    one index_add_ per offset                             392 / 673      384 / 727
-    the same with reused buffers                          365 / –        323 / –
-    rows gathered, addmm_ on them, index_copy_ back       418 / –        304 / –
-    groups of 2^14 pairs, embedding_bag                   366 / 705      268 / 469
-    groups of 2^16 pairs, embedding_bag                   349 / 712      246 / 468
-    everything at once, embedding_bag                     349 / 687      – / –
-    matrix products alone                                 270 / –        178 / –
+    way to add up                                        one thread      two threads
+    one index_add_ per offset                             276 / 545       224 / 426
+    the same with reused buffers                          288 / 558       235 / 450
+    rows gathered, addmm_ on them, index_copy_ back       298 / 569       210 / 384
+    groups of 2^13 pairs, embedding_bag                   329 / 636       181 / 363
+    groups of 2^14 pairs, embedding_bag                   303 / 607       176 / 383
+    groups of 2^16 pairs, embedding_bag                   292 / 587       177 / 368
+    everything at once, embedding_bag                     295 / 619       204 / 335
+    matrix products alone                                 195 / 414       110 / 243
 
-With two threads the table shows the main thread's processor time, the other waiting without spinning: what a free
-machine would take. Measured on a busy one, so a difference of a tenth means nothing.
+These are processor seconds of the main thread, the other one waiting without spinning: what a free machine would take.
+This one was busy, so a difference of a tenth means little.
 """
 
 from __future__ import annotations
@@ -76,10 +78,12 @@ def main() -> None:
         for model_name in options.models:
             for phase, flop, step in phases(model_name, voxels):
                 measured = measure(step, options.repeats, device)
-                share = flop / measured["cpu_seconds" if device.type == "cpu" else "seconds"] / rate if flop else None
+                cost = measured["cpu_seconds" if device.type == "cpu" else "seconds"]
+                share = flop / cost / rate if flop else None
                 print(f"{input_name:18} {len(voxels.coordinates):7} {model_name:24} {phase:7} "
                       f"{measured['seconds']:8.3f} {measured['cpu_seconds']:7.3f} {measured['others']:7.0%} "
-                      f"{flop / 1e9:7.1f} {'–' if share is None else f'{share:.0%}':>6} {measured['peak_mb']:8.0f}", flush=True)  # fmt: skip
+                      f"{flop / 1e9:7.1f} {'–' if share is None else f'{share:.0%}':>6} "
+                      f"{measured['peak_mb']:8.0f}", flush=True)  # fmt: skip
                 records.append(
                     {"engine": "torch", "device": device.type, "input": input_name, "model": model_name, "phase": phase,
                      "dtype": "float32", "threads": options.threads, "gemm_share": share, **measured}

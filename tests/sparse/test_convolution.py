@@ -147,6 +147,17 @@ def test_lower_precisions_stay_near(dtype: torch.dtype, tolerance: float) -> Non
         assert (value.double() - expected).norm() < tolerance * expected.norm()
 
 
+def test_small_summands_survive_beside_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """256 + 26 * 0.5 = 269: bfloat16 counts by twos there, and adding a half at a time would never leave 256."""
+    monkeypatch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", 1)
+    cells = torch.cartesian_prod(torch.arange(1), *[torch.arange(3)] * 3)
+    layer = SubmanifoldConv3d(1, 1).bfloat16()
+    layer.weight.data.fill_(0.5)
+    layer.weight.data[0] = 256
+    out = layer(SparseTensor(torch.ones(27, 1, dtype=torch.bfloat16), cells)).features
+    assert out[13].item() in (268, 270)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
 def test_autocast_keeps_weights_and_their_gradients_in_single_precision(dtype: torch.dtype, tolerance: float) -> None:
     cells = random_coordinates(800, 6)

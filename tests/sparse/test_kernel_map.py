@@ -94,6 +94,7 @@ def test_groups_hold_every_pair_once_and_sum_it_into_its_row(
         for row in range(kernel_map.voxels_out):
             of_row = group.order[group.starts[row] : group.starts[row + 1]]
             assert (group.outputs[of_row] == row).all()
+            assert of_row.tolist() == sorted(of_row.tolist())
         assert sorted(group.order.tolist()) == list(range(len(group.inputs)))
     assert sum(len(group.inputs) for group in groups) == len(kernel_map.inputs)
     if symmetric:
