@@ -29,7 +29,7 @@ def hidden_points(points_cam: Float32[Tensor, "points 3"]) -> Bool[Tensor, "poin
 
     Space around the camera is cut into cells of 0.2 degrees in azimuth and elevation. A point is hidden where the
     nearest point within 4 rows and 1 column of its own cell, at distance z, is nearer than itself, at r: z < r - 0.5 m
-    and 1/z - 1/r > 0.012 / m. Sizes and bounds were chosen on some of the simulator's towns and measured on others
+    and 1/z - 1/r > 0.012 / m. Sizes and bounds were chosen on two of the simulator's towns and measured on all
     with `benchmarks/occlusion.py`; docs/method.md has the figures.
     """
     if len(points_cam) == 0:
