@@ -165,6 +165,8 @@ def test_principal_components_are_uncorrelated_and_hold_the_variance() -> None:
     torch.testing.assert_close(covariance, torch.diag(covariance.diagonal()), atol=1e-4, rtol=0)
     torch.testing.assert_close(covariance.diagonal().sqrt(), torch.tensor([5.0, 3.0, 2.0]), atol=0.2, rtol=0)
     assert fitted.variance_share > 0.999
+    strongest = fitted.directions.abs().argmax(dim=0)
+    assert bool((fitted.directions[strongest, torch.arange(3)] > 0).all()), "a sign of its own would flip the colours"
     colours = fitted.colours(components)
     assert int(colours.min()) == 0
     assert int(colours.max()) == 255

@@ -49,7 +49,7 @@ FULL = DemoConfig(
         checkpoint_every_steps=100,
         log_every_steps=1,
     ),
-    probe=ProbeConfig(),
+    probe=ProbeConfig(points_per_sweep=2048),
     expected=ExpectedSeconds(simulate=150.0, features=30.0, one_frame=120.0, lima=250.0, probe=25.0, report=45.0),
 )
 SMALL = replace(
