@@ -186,6 +186,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(
     run(tmp_path, small_config(), resume=True)
     assert "run.pt has 1000 bytes instead of" in capsys.readouterr().out
     assert_same_weights(weights(tmp_path), weights(whole_run))
+    assert timeless(log(tmp_path)) == timeless(log(whole_run))
 
 
 def test_resuming_a_finished_run_changes_nothing(whole_run: Path) -> None:
