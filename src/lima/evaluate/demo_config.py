@@ -50,12 +50,12 @@ FULL = DemoConfig(
         log_every_steps=1,
     ),
     probe=ProbeConfig(points_per_sweep=2048),
-    expected=ExpectedSeconds(simulate=150.0, features=30.0, one_frame=120.0, lima=250.0, probe=25.0, report=45.0),
+    expected=ExpectedSeconds(simulate=220.0, features=30.0, one_frame=120.0, lima=250.0, probe=30.0, report=30.0),
 )
 SMALL = replace(
     FULL,
     simulate=replace(FULL.simulate, scenes=4, keyframes=10),
     pretrain=replace(FULL.pretrain, optimiser=replace(FULL.pretrain.optimiser, epochs=3)),
-    expected=ExpectedSeconds(simulate=50.0, features=8.0, one_frame=20.0, lima=40.0, probe=6.0, report=40.0),
+    expected=ExpectedSeconds(simulate=65.0, features=8.0, one_frame=20.0, lima=40.0, probe=8.0, report=25.0),
 )
 SIZES: dict[str, DemoConfig] = {"full": FULL, "small": SMALL}
