@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from lima import recipes
-from lima.evaluate.demo_config import FULL, SMALL
 
 
 def test_reading_recipes_loads_no_torch() -> None:
@@ -31,11 +30,6 @@ def test_one_frame_changes_the_memory_and_the_mixing_and_nothing_else() -> None:
     assert (scalr.method.frames, scalr.method.mixing) == (1, "none")
     assert recipes.one_frame(lima) == scalr
     assert (scalr.teacher, scalr.student, scalr.optimiser) == (lima.teacher, lima.student, lima.optimiser)
-
-
-def test_the_demo_trains_with_its_recipes() -> None:
-    assert FULL.pretrain == recipes.demo()
-    assert SMALL.pretrain == recipes.demo_small()
 
 
 def test_every_recipe_says_what_it_is() -> None:

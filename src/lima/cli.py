@@ -19,7 +19,15 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from lima import recipes
-from lima.config import PretrainConfig, ProbeConfig, TeacherConfig, default_cache_folder
+from lima.config import (
+    Aggregation,
+    Association,
+    MethodConfig,
+    PretrainConfig,
+    ProbeConfig,
+    TeacherConfig,
+    default_cache_folder,
+)
 from lima.train.interruption import Interrupted
 from streetsim.config import SimulateConfig
 
@@ -103,6 +111,41 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """Linear probing of the targets themselves, without a student: where a gain or a loss comes from, in seconds."""
+
+    data: Positional[Path]
+    """folder of the dataset"""
+    frames: tuple[int, ...] = (1, 2, 4, 6, 8)
+    """memories to try: the current keyframe and k - 1 past ones"""
+    aggregation: tuple[Aggregation, ...] = ("mean",)
+    association: tuple[Association, ...] = ("voxel",)
+    association_size_m: float = 0.25
+    occlusion_test: bool = False
+    teacher: OmitArgPrefixes[TeacherConfig] = field(default_factory=TeacherConfig)
+    probe: OmitArgPrefixes[ProbeConfig] = field(default_factory=ProbeConfig)
+    cache: Path | None = None
+    """folder of the teacher's features; beside the dataset when left out"""
+
+    def run(self) -> None:
+        from lima.evaluate.targets import probe_targets
+
+        methods = [
+            MethodConfig(
+                frames=frames,
+                aggregation=aggregation,
+                association=association,
+                association_size_m=self.association_size_m,
+                occlusion_test=self.occlusion_test,
+            )
+            for aggregation in self.aggregation
+            for association in self.association
+            for frames in self.frames
+        ]
+        probe_targets(self.data, self.teacher, methods, self.probe, self.cache)
+
+
+@dataclass(frozen=True)
 class Report:
     """Write RUN/report.html: tables, curves and pictures of a run on one page that needs no network."""
 
@@ -132,23 +175,35 @@ class Demo:
         run_demo(self.out, self.size)
 
 
-Command = Simulate | Features | Pretrain | Probe | Report | Demo
+Command = Simulate | Features | Pretrain | Probe | Targets | Report | Demo
 
 
 def parse(arguments: list[str]) -> Command:
     """The command that the arguments ask for. The recipe of `pretrain` sets the defaults of its other options."""
-    recipe = _named_recipe(arguments)
-    pretrain = Pretrain(tyro.MISSING, tyro.MISSING, recipe=recipe, config=recipes.RECIPES[recipe]())
+    pretrain = _pretrain_from(_named_recipe(arguments))
     commands = Annotated[
         Annotated[Simulate, subcommand("simulate")]
         | Annotated[Features, subcommand("features")]
-        | Annotated[Pretrain, subcommand("pretrain", default=pretrain)]
+        | Annotated[Pretrain, subcommand("pretrain", constructor=pretrain)]
         | Annotated[Probe, subcommand("probe")]
+        | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Demo, subcommand("demo")],
         arg(name=""),
     ]
     return tyro.cli(commands, prog="lima", args=arguments, config=(FlagCreatePairsOff, OmitSubcommandPrefixes))
+
+
+def _pretrain_from(name: Recipe) -> type[Pretrain]:
+    """The command with the settings of a recipe as its defaults."""
+
+    @dataclass(frozen=True)
+    class PretrainFromRecipe(Pretrain):
+        recipe: Recipe = name
+        config: OmitArgPrefixes[PretrainConfig] = field(default_factory=recipes.RECIPES[name])
+
+    PretrainFromRecipe.__doc__ = Pretrain.__doc__
+    return PretrainFromRecipe
 
 
 def _named_recipe(arguments: list[str]) -> Recipe:

@@ -57,6 +57,8 @@ class MethodConfig:
     association: Association = "voxel"
     association_size_m: float = 0.25
     mixing: Mixing = "both"
+    augmentation: bool = True
+    """flip, turn and scale the student's points; off to overfit single frames"""
     loss: Loss = "l2"
     head_layers: int = 1
     """1: linear projection to the teacher's width; 2 or 3: an MLP; dropped after pretraining"""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, ProbeConfig, StudentConfig, TeacherConfig
+from lima import recipes
+from lima.config import PretrainConfig, ProbeConfig
 from streetsim.config import SimulateConfig
 
 RANDOM, ONE_FRAME, LIMA = "random", "one_frame", "lima"
@@ -36,26 +37,19 @@ class DemoConfig:
         """The settings of a run. One frame is the same code with a memory of one and without mixing."""
         if student == LIMA:
             return self.pretrain
-        return replace(self.pretrain, method=replace(self.pretrain.method, frames=1, mixing="none"))
+        return recipes.one_frame(self.pretrain)
 
 
 FULL = DemoConfig(
     simulate=SimulateConfig(scenes=12, keyframes=16, samples_per_pixel=2, exact=False),
-    pretrain=PretrainConfig(
-        teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
-        student=StudentConfig(backbone="minkunet14", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
-        method=MethodConfig(frames=6, mixing="both"),
-        optimiser=OptimiserConfig(epochs=4, learning_rate=0.004, lanes=2),
-        checkpoint_every_steps=100,
-        log_every_steps=1,
-    ),
+    pretrain=recipes.demo(),
     probe=ProbeConfig(points_per_sweep=2048),
     expected=ExpectedSeconds(simulate=220.0, features=30.0, one_frame=120.0, lima=250.0, probe=30.0, report=30.0),
 )
 SMALL = replace(
     FULL,
     simulate=replace(FULL.simulate, scenes=4, keyframes=10),
-    pretrain=replace(FULL.pretrain, optimiser=replace(FULL.pretrain.optimiser, epochs=3)),
+    pretrain=recipes.demo_small(),
     expected=ExpectedSeconds(simulate=65.0, features=8.0, one_frame=20.0, lima=40.0, probe=8.0, report=25.0),
 )
 SIZES: dict[str, DemoConfig] = {"full": FULL, "small": SMALL}

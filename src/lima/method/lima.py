@@ -109,7 +109,7 @@ class LiMA(nn.Module):
         ]
         everything = [*zip(sweeps, generators, strict=True), *mixed]
         batch = Batch.from_points(
-            [augment(sweep.points_lidar, generator) for sweep, generator in everything],
+            [self._augmented(sweep.points_lidar, generator) for sweep, generator in everything],
             [sweep.intensity for sweep, _ in everything],
         ).to(next(self.parameters()).device)
         point_features = self.student(batch)
@@ -124,6 +124,11 @@ class LiMA(nn.Module):
             for p, t, (_, generator) in zip(predicted, target.split(points_of_sweep), everything, strict=True)
         ]
         return LossParts(_sum(losses[: len(sweeps)]), _sum(losses[len(sweeps) :]))
+
+    def _augmented(
+        self, points_lidar: Float32[Tensor, "points 3"], generator: torch.Generator
+    ) -> Float32[Tensor, "points 3"]:
+        return augment(points_lidar, generator) if self.config.augmentation else points_lidar
 
     def _mix(self, a: StudentSweep, b: StudentSweep, generator: torch.Generator) -> list[StudentSweep]:
         """Every mixed point keeps the target that its own sequence's memory gave it."""

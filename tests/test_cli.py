@@ -1,0 +1,126 @@
+"""Oracle: what a user types and reads. One line and exit code 2 for a mistake; help before anything heavy is loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lima import cli, recipes
+from lima.cli import Demo, Pretrain, Probe, Report, Simulate, Targets, parse
+
+
+def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "lima", *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = ["torch", "numpy", "numba", "embreex", "transformers", "PIL"]
+    check = f"import sys, lima.cli; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "[]\n"
+    answer = lima("--help")
+    assert answer.returncode == 0
+    for command in ("simulate", "features", "pretrain", "probe", "targets", "report", "demo"):
+        assert command in answer.stdout
+
+
+def test_flags_are_the_words_of_the_field() -> None:
+    command = parse(
+        [
+            "pretrain",
+            "D",
+            "--out",
+            "R",
+            "--teacher",
+            "T",
+            "--student",
+            "minkunet18",
+            "--frames",
+            "4",
+            "--layers",
+            "-1",
+            "-2",
+        ]
+    )
+    assert isinstance(command, Pretrain)
+    assert (command.data, command.out, command.resume) == (Path("D"), Path("R"), False)
+    assert command.config.teacher.name == "T"
+    assert command.config.teacher.layers == (-1, -2)
+    assert command.config.student.backbone == "minkunet18"
+    assert command.config.method.frames == 4
+
+
+def test_a_recipe_sets_what_is_not_said() -> None:
+    command = parse(["pretrain", "D", "--out", "R", "--recipe", "scalr", "--epochs", "3", "--resume"])
+    assert isinstance(command, Pretrain)
+    assert command.resume
+    assert command.config.optimiser.epochs == 3
+    expected = recipes.scalr()
+    assert (command.config.method, command.config.teacher) == (expected.method, expected.teacher)
+
+
+def test_every_recipe_can_be_named() -> None:
+    for name in recipes.RECIPES:
+        command = parse(["pretrain", "D", "--out", "R", "--recipe", name])
+        assert isinstance(command, Pretrain)
+        assert command.config == recipes.RECIPES[name]()
+
+
+def test_the_other_commands_take_their_settings() -> None:
+    simulate = parse(
+        [
+            "simulate",
+            "O",
+            "--scenes",
+            "2",
+            "--keyframes",
+            "3",
+            "--town",
+            "euro",
+            "--weather",
+            "rain",
+            "--workers",
+            "2",
+            "--seed",
+            "5",
+        ]
+    )
+    assert isinstance(simulate, Simulate)
+    assert (simulate.config.scenes, simulate.config.town, simulate.config.seed) == (2, ("euro",), 5)
+    probe = parse(["probe", "R", "D", "--seeds", "0", "1"])
+    assert isinstance(probe, Probe)
+    assert probe.config.seeds == (0, 1)
+    targets = parse(["targets", "D", "--frames", "1", "6", "--aggregation", "mean", "max", "--teacher", "tiny"])
+    assert isinstance(targets, Targets)
+    assert (targets.frames, targets.aggregation) == ((1, 6), ("mean", "max"))
+    report = parse(["report", "R", "--compare", "A", "B"])
+    assert isinstance(report, Report)
+    assert report.compare == (Path("A"), Path("B"))
+    demo = parse(["demo", "--size", "small"])
+    assert isinstance(demo, Demo)
+    assert demo.size == "small"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("pretrain {empty} --out {empty}/run", "lima: "),
+        ("pretrain {empty}/nowhere --out {empty}/run", "nowhere"),
+        ("probe {empty} {empty}", "is not the folder of a pretraining run"),
+        ("report {empty}", "is not the folder of a pretraining run"),
+        ("simulate {empty}/sim --scenes 0", "scenes"),
+        ("simulate {empty}/sim --town atlantis", "atlantis"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: str, words: str) -> None:
+    answer = lima(*arguments.format(empty=tmp_path).split())
+    assert answer.returncode == cli.USER_MISTAKE
+    assert words in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stderr.startswith("lima: ")
+
+
+def test_an_unknown_option_is_refused() -> None:
+    answer = lima("pretrain", "D", "--out", "R", "--recipe", "nobodys")
+    assert answer.returncode == cli.USER_MISTAKE
+    assert "nobodys" in answer.stdout + answer.stderr
