@@ -1,12 +1,12 @@
 """How well the tiny teacher agrees with the large one it was distilled from, and what both know about classes.
 
-    python benchmarks/tiny_teacher.py --teacher FOLDER --projection FILE --labelled DATA … --pictures FOLDER …
+    python benchmarks/tiny_teacher.py --teacher FOLDER --labelled DATA … --pictures FOLDER …
 
 Cosine: between what the tiny teacher says and the projected features of the large one, over all cells of the images.
-Probe: a linear classifier from the feature at a LiDAR point's pixel to the point's class, learned on the even scenes
-of the labelled data and scored on the odd ones, one confusion matrix over all points. Beside both teachers: a tiny
-network with random weights, and the mean colour of the patch. `--projection` is the file that
-`lima.teachers.distil_tiny` leaves beside the weights.
+Probe: a linear classifier from the feature at a LiDAR point's pixel to the point's class, learned on the first half of
+the scenes of the labelled data and scored on the second, one confusion matrix over all points. Beside both teachers: a
+tiny network with random weights, and the mean colour of the patch. The projection is what `lima.teachers.distil_tiny`
+left beside the weights.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from lima.teachers import load_teacher
 from lima.teachers.distil_tiny import Projection
 from lima.teachers.distil_views import TEACHER_SIZE_PX, TINY_SIZE_PX, View, pictures
 from lima.teachers.images import resized
-from lima.teachers.teacher import IMAGENET_MEAN, IMAGENET_STD, frozen, normalised
+from lima.teachers.teacher import IMAGENET_MEAN, IMAGENET_STD, Teacher, frozen, normalised
 from lima.teachers.tiny import WEIGHTS, TinyNetwork, load_tiny
 
+PROJECTION = Path(__file__).with_suffix(".projection.safetensors")
 POINTS_PER_IMAGE = 400
 CLASSES = 17  # with "ignored" at 0
 
@@ -42,12 +43,13 @@ class Settings:
     """Arguments of the command."""
 
     teacher: Path
-    projection: Path
+    projection: Path = PROJECTION
     labelled: tuple[Path, ...] = ()
     pictures: tuple[Path, ...] = ()
     weights: Path = WEIGHTS
-    every: int = 2
-    """every how many frames of a scene, and every how many of the pictures"""
+    every_frame: int = 1
+    """1: every frame of the labelled data, 2: every second …"""
+    every_picture: int = 1
 
 
 def everyone(settings: Settings) -> dict[str, See]:
@@ -69,18 +71,31 @@ def everyone(settings: Settings) -> dict[str, See]:
 
         return see
 
-    def look(pixels: Tensor, size_px: tuple[int, int]) -> Tensor:
-        return large.features(resized(pixels, *size_px)[None])[0]
-
-    sizes = {"large": TEACHER_SIZE_PX, "at the tiny one's size": TINY_SIZE_PX}
+    look = Look(large)
     return {
-        f"large, {TEACHER_SIZE_PX[0]} x {TEACHER_SIZE_PX[1]}": lambda pixels: look(pixels, sizes["large"]),
-        "large, projected": lambda pixels: projection(look(pixels, sizes["large"])[None])[0],
-        f"large, {TINY_SIZE_PX[0]} x {TINY_SIZE_PX[1]}": lambda pixels: look(pixels, sizes["at the tiny one's size"]),
+        f"large, {TEACHER_SIZE_PX[0]} x {TEACHER_SIZE_PX[1]}": lambda pixels: look(pixels, TEACHER_SIZE_PX),
+        "large, projected": lambda pixels: projection(look(pixels, TEACHER_SIZE_PX)[None])[0],
+        f"large, {TINY_SIZE_PX[0]} x {TINY_SIZE_PX[1]}": lambda pixels: look(pixels, TINY_SIZE_PX),
         "tiny": through(tiny),
         "tiny, random weights": through(random),
         "colour": lambda pixels: F.avg_pool2d(resized(pixels, *TINY_SIZE_PX).float() / 255, 8),
     }
+
+
+class Look:
+    """The large teacher's features of a picture, looked at once per size however often they are asked for."""
+
+    def __init__(self, large: Teacher) -> None:
+        self._large = large
+        self._pixels: Tensor | None = None
+        self._seen: dict[tuple[int, int], Tensor] = {}
+
+    def __call__(self, pixels: Tensor, size_px: tuple[int, int]) -> Tensor:
+        if pixels is not self._pixels:
+            self._pixels, self._seen = pixels, {}
+        if size_px not in self._seen:
+            self._seen[size_px] = self._large.features(resized(pixels, *size_px)[None])[0]
+        return self._seen[size_px]
 
 
 def labelled_pixels(frame: Frame, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -132,12 +147,12 @@ def measure(settings: Settings) -> None:
     """Prints both comparisons."""
     see = everyone(settings)
     for folder in settings.pictures:
-        paths = pictures([folder])[:: settings.every]
+        paths = pictures([folder])[:: settings.every_picture]
         found = [View(path, (0.0, 0.0, 1.0, 1.0)).pixels() for path in paths]
         cosines = [cosine(see["tiny"](pixels), see["large, projected"](pixels)) for pixels in found]
         print(f"cosine on {len(paths)} pictures of {folder}: {sum(cosines) / len(cosines):.3f}", flush=True)
     for data in settings.labelled:
-        measure_labelled(data, see, settings.every)
+        measure_labelled(data, see, settings.every_frame)
 
 
 def measure_labelled(data: Path, see: dict[str, See], every: int) -> None:
@@ -146,7 +161,9 @@ def measure_labelled(data: Path, see: dict[str, See], every: int) -> None:
     classes: dict[int, list[Tensor]] = {0: [], 1: []}
     cosines: list[float] = []
     seconds = dict.fromkeys(see, 0.0)
-    for number, sequence in enumerate(open_dataset(data).sequences("all")):
+    sequences = open_dataset(data).sequences("all")
+    for number, sequence in enumerate(sequences):
+        half = int(number >= len(sequences) / 2)
         for index in range(0, len(sequence), every):
             for pixels, uv, labels in labelled_pixels(sequence.frame(index), generator):
                 maps = {}
@@ -154,13 +171,13 @@ def measure_labelled(data: Path, see: dict[str, See], every: int) -> None:
                     start_s = time.process_time()
                     maps[name] = function(pixels)
                     seconds[name] += time.process_time() - start_s
-                    gathered.setdefault((name, number % 2), []).append(sampled(maps[name], uv))
-                classes[number % 2].append(labels)
+                    gathered.setdefault((name, half), []).append(sampled(maps[name], uv))
+                classes[half].append(labels)
                 cosines.append(cosine(maps["tiny"], maps["large, projected"]))
         print(f"  {sequence.name} looked at", flush=True)
     print(f"cosine on {len(cosines)} images of {data}: {sum(cosines) / len(cosines):.3f}")
     for name in see:
-        learn, score = ((torch.cat(gathered[name, half]), torch.cat(classes[half])) for half in (0, 1))
+        learn, score = ((torch.cat(gathered[name, part]), torch.cat(classes[part])) for part in (0, 1))
         milliseconds = seconds[name] / len(cosines) * 1000
         print(
             f"probe, {name}: dim {learn[0].shape[1]}, mIoU {probe(learn, score):.1f} %, {milliseconds:.0f} ms",
