@@ -41,9 +41,10 @@ def read_ahead(places: Iterable[From], read: Callable[[From], To], readers: int 
 
 
 def cost_in_words(size_bytes: int, seconds: float) -> str:
-    """ "0.31 GB, about 2.5 min"."""
+    """Space and time as one says them: 0.31 GB, about 2.5 min."""
     size = f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"
-    return f"{size}, about {seconds / 60:.1f} min"
+    duration = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+    return f"{size}, about {duration}"
 
 
 def check_space(folder: Path, size_bytes: int) -> None:
