@@ -72,21 +72,21 @@ class TimedTrainer:
         self.watch.lap(part)
 
     def step(self, clock: Callable[[], float]) -> dict[str, float]:
-        """Seconds of every part of one step; `in the background` hides behind the rest where there is a core for it."""
+        """Seconds of every part of one step; `reading` is within `waiting`."""
         watch = self.watch = Stopwatch(self.trainer.processes.device, exact=True, clock=clock)
         loaded = self.loader.next()
         watch.lap("waiting for data")
         self.trainer.train(loaded, watch)
         seconds = watch.seconds
         seconds["loss"] = seconds.pop("student") + seconds.pop("targets")
-        background = {f"({part}, in the background)": value for part, value in loaded.seconds.items()}
+        reading = {f"(reading: {part})": value for part, value in loaded.seconds.items()}
         return {
             "waiting for data": seconds.pop("waiting for data"),
             **{name: seconds.get(name, 0.0) for name in ("aggregation over the cameras", "memory")},
             **{name: seconds[name] for name in ("mixing and augmentation", "student, forward", "head", "loss")},
             "student and head, backward": seconds["backward"],
             "optimiser": seconds["optimiser"],
-            **background,
+            **reading,
         }
 
 

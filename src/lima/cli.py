@@ -22,6 +22,7 @@ from lima import recipes
 from lima.config import (
     Aggregation,
     Association,
+    AtGap,
     MethodConfig,
     PretrainConfig,
     ProbeConfig,
@@ -58,6 +59,8 @@ class Features:
     config: OmitArgPrefixes[TeacherConfig] = field(default_factory=TeacherConfig)
     split: str | None = None
     """train, val, …; every sequence when left out"""
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     cache: Path | None = None
     """folder of the cache; beside the dataset when left out"""
 
@@ -69,7 +72,7 @@ class Features:
         teacher = load_teacher(self.config.name, self.config.layers)
         folder = self.cache or default_cache_folder(self.data)
         cache = FeatureCache(folder, teacher, self.config.image_height_px, self.config.image_width_px)
-        cache.fill(open_dataset(self.data).sequences(self.split))
+        cache.fill(open_dataset(self.data, self.at_gap).sequences(self.split))
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ def main() -> None:
     command = parse(sys.argv[1:])
     try:
         command.run()
-    except (ValueError, FileNotFoundError, FileExistsError, PermissionError, ImportError) as error:
+    except (ValueError, OSError, ImportError) as error:
         if os.environ.get("LIMA_TRACEBACK"):
             raise
         print(f"lima: {error}", file=sys.stderr)

@@ -14,6 +14,7 @@ Backbone = Literal["minkunet14", "minkunet18", "minkunet34"]
 Aggregation = Literal["mean", "max", "attention"]
 Association = Literal["voxel", "nearest"]
 Mixing = Literal["none", "laser", "polar", "both"]
+AtGap = Literal["raise", "split"]
 Loss = Literal["l2", "normalised_l2", "cosine", "contrastive"]
 
 
@@ -85,6 +86,8 @@ class PretrainConfig:
     method: MethodConfig = field(default_factory=MethodConfig)
     optimiser: OptimiserConfig = field(default_factory=OptimiserConfig)
     split: str = "train"
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     seed: int = 0
     checkpoint_every_steps: int = 200
     log_every_steps: int = 10
@@ -105,6 +108,8 @@ class ProbeConfig:
     seeds: tuple[int, ...] = (0, 1, 2)
     train_split: str = "train"
     val_split: str = "val"
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     temporal_gap_frames: int = 4
     """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
 

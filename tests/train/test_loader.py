@@ -1,6 +1,6 @@
 """Oracle: the same keyframes read one by one, without a thread."""
 
-import time
+import threading
 
 import pytest
 import torch
@@ -15,9 +15,10 @@ DRIVES = [Drive("a", 5), Drive("b", 3), Drive("c", 4)]
 LENGTHS = [5, 3, 4]
 
 
-def test_the_same_keyframes_as_read_one_by_one() -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_the_same_keyframes_as_read_one_by_one(ahead: bool) -> None:
     lanes, alone = Lanes(LENGTHS, 2, seed=0), Lanes(LENGTHS, 2, seed=0)
-    with Loader(DRIVES, lanes, range(1, 2), image_features, occlusion_test=False) as loader:
+    with Loader(DRIVES, lanes, range(1, 2), image_features, occlusion_test=False, ahead=ahead) as loader:
         for _ in range(10):
             loaded, steps = loader.next(), alone.next()
             assert loaded.lane_steps == steps
@@ -32,25 +33,41 @@ def test_the_same_keyframes_as_read_one_by_one() -> None:
 
 
 def test_reading_goes_on_while_the_student_works() -> None:
-    def slow_features(frame: Frame) -> torch.Tensor:
-        time.sleep(0.05)
+    second_step_is_read = threading.Event()
+    read = []
+
+    def counted_features(frame: Frame) -> torch.Tensor:
+        read.append(frame.token)
+        if len(read) == 2:
+            second_step_is_read.set()
         return image_features(frame)
 
-    with Loader(DRIVES, Lanes(LENGTHS, 1, seed=0), range(1), slow_features, occlusion_test=False) as loader:
+    with Loader(DRIVES, Lanes(LENGTHS, 1, seed=0), range(1), counted_features, False, ahead=True) as loader:
         loader.next()
-        time.sleep(0.3)
-        before = time.perf_counter()
-        loader.next()
-        assert time.perf_counter() - before < 0.04
+        assert second_step_is_read.wait(timeout=30), "nobody asked for the second step yet"
 
 
-def test_an_error_comes_out_at_its_step_and_leaving_does_not_wait_for_more() -> None:
+def test_on_a_cpu_nothing_is_read_before_it_is_asked_for() -> None:
+    read = []
+
+    def counted_features(frame: Frame) -> torch.Tensor:
+        read.append(frame.token)
+        return image_features(frame)
+
+    with Loader(DRIVES, Lanes(LENGTHS, 1, seed=0), range(1), counted_features, False, ahead=False) as loader:
+        for step in range(1, 5):
+            loader.next()
+            assert len(read) == step
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_an_error_comes_out_at_its_step_and_leaving_does_not_wait_for_more(ahead: bool) -> None:
     def failing_features(frame: Frame) -> torch.Tensor:
         if frame.index == 2:
             raise ValueError(f"{frame.token} is broken")
         return image_features(frame)
 
-    with Loader([Drive("a", 5)], Lanes([5], 1, seed=0), range(1), failing_features, occlusion_test=False) as loader:
+    with Loader([Drive("a", 5)], Lanes([5], 1, seed=0), range(1), failing_features, False, ahead) as loader:
         loader.next()
         loader.next()
         with pytest.raises(ValueError, match="a-2 is broken"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
+from lima.config import AtGap
 from lima.scene import Dataset
 
 
-def open_dataset(root: Path, at_gap: Literal["raise", "split"] = "raise") -> Dataset:
+def open_dataset(root: Path, at_gap: AtGap = "raise") -> Dataset:
     """Open a folder of driving logs; the format is recognised from what lies in it.
 
     root: of nuScenes, the folder with samples/ and the version folder (or the version folder itself, where there are

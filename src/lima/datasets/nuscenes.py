@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from lima.config import AtGap
 from lima.datasets import labels, sensor_files
 from lima.datasets.continuity import check_order, describe_gap, gaps
 from lima.datasets.index import NuScenesIndex
@@ -26,7 +27,6 @@ from lima.geometry.rigid import RigidTransform
 from lima.scene import CameraImage, Frame, Sequence, Sweep
 
 LabelSource = Literal["lidarseg", "boxes", "none"]
-AtGap = Literal["raise", "split"]
 LIDAR_CHANNEL = 0  # cameras follow
 
 logger = logging.getLogger(__name__)
@@ -93,8 +93,8 @@ class NuScenes:
         if with_gaps and self.at_gap == "raise":
             raise ValueError(
                 f"{'; '.join(with_gaps[:5])}{' …' * (len(with_gaps) > 5)} ({len(with_gaps)} gaps in {self.folder}): "
-                f'keyframes are missing. Open the dataset with at_gap="split" to make a sequence of each side, or '
-                f"list other scenes in {self.folder / 'splits.json'}"
+                f'keyframes are missing. Open the dataset with at_gap="split" (--at-gap split) to make a sequence of '
+                f"each side, or list other scenes in {self.folder / 'splits.json'}"
             )
         for gap in with_gaps:
             logger.warning("%s: split there into two sequences", gap)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from lima.config import PretrainConfig
+from lima.config import AtGap, PretrainConfig
 from lima.datasets import open_dataset
 from lima.evaluate.page import facts, folded, paragraph, preformatted
 from lima.evaluate.runs import ReportedRun, random_student
@@ -38,7 +38,7 @@ def making_section(runs: Series[ReportedRun], data: Path, seconds: Mapping[str, 
         *((f"method, {other.title}", _method_words(other.config)) for other in runs),
         ("keyframes", f"{len(run.record.get('keyframes', []))} of the {config.split} split, "
                       f"{config.optimiser.epochs} epochs, {config.optimiser.lanes} lanes"),
-        *_splits(data),
+        *_splits(data, runs[-1].config.at_gap),
         ("machine", machine()),
         ("versions", versions),
     ]  # fmt: skip
@@ -50,10 +50,10 @@ def making_section(runs: Series[ReportedRun], data: Path, seconds: Mapping[str, 
     return facts(pairs) + _mixing_words(runs) + folded("every setting of the runs", preformatted(details))
 
 
-def _splits(data: Path) -> list[tuple[str, str]]:
+def _splits(data: Path, at_gap: AtGap) -> list[tuple[str, str]]:
     """The names of the drives of every split; nothing where the data have gone."""
     try:
-        dataset = open_dataset(data)
+        dataset = open_dataset(data, at_gap)
     except FileNotFoundError:
         return []
     splits = [(name, [sequence.name for sequence in dataset.sequences(name)]) for name in dataset.split_names]

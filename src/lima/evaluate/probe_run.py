@@ -30,7 +30,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
     the first seed go to RUN/probes, from where the report draws predictions.
     """
     run = read_run(run_folder)
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, config.at_gap)
     split = probe_split(dataset, config)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     say(f"{split.how}; {len(config.seeds)} seeds")

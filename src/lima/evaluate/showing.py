@@ -40,7 +40,7 @@ class Shown:
 
 def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Series[Shown]) -> list[Section]:
     """All pictures of one validation frame. The teacher looks at what its cache does not hold."""
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, config.at_gap)
     features = _features_of(config.teacher, cache)
     exhibit, where = _exhibit(dataset, features, config)
     fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]

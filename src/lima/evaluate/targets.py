@@ -61,7 +61,7 @@ def probe_targets(
     say: Callable[[str], None] = print,
 ) -> list[TargetScore]:
     """Probe the targets that each of the methods would give a student."""
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, probe_config.at_gap)
     split = probe_split(dataset, probe_config)
     teacher = load_teacher(teacher_config.name, teacher_config.layers)
     features = FeatureCache(

@@ -37,7 +37,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
     data or a loss that is not a number, and Interrupted, after a checkpoint, on SIGINT or SIGTERM.
     """
     with start_processes() as processes:
-        sequences = open_dataset(data).sequences(config.split)
+        sequences = open_dataset(data, config.at_gap).sequences(config.split)
         folder = _open_folder(out, data, config, sequences, resume, processes)
         teacher = load_teacher(config.teacher.name, config.teacher.layers, device=processes.device)
         features = FeatureCache(
@@ -71,7 +71,14 @@ def pretrain_on(
 
     events = folder.tensorboard if config.tensorboard else None
     log_or_none = Log(folder.log, trainer.step, events) if processes.first else nullcontext()
-    loader = Loader(sequences, trainer.lanes, trainer.own, teaching.features, config.method.occlusion_test)
+    loader = Loader(
+        sequences,
+        trainer.lanes,
+        trainer.own,
+        teaching.features,
+        config.method.occlusion_test,
+        ahead=processes.device.type == "cuda",
+    )
     with StopSignals() as signals, loader, progress, log_or_none as log:
         progress.start(trainer.step)
         while trainer.step < trainer.steps:
@@ -83,7 +90,7 @@ def pretrain_on(
             progress.step(report.step, report.loss["total"], report.learning_rate)
             if log and logs:
                 memory_bytes = sum(memory.nbytes for memory in trainer.method.memories)
-                seconds = {**watch.seconds, "background": loaded.seconds}
+                seconds = {**watch.seconds, "reading": loaded.seconds}
                 log.write({**asdict(report), "memory_bytes": memory_bytes, "seconds": seconds})
             last = report.step == trainer.steps
             stop = processes.sums([float(signals.received)])[0] > 0 and not last
