@@ -158,11 +158,13 @@ class Report:
     """dataset to draw; the one the run was trained on when left out"""
     compare: tuple[Path, ...] = ()
     """other runs to put beside it"""
+    cache: Path | None = None
+    """folder of the teacher's features; beside the dataset when left out"""
 
     def run(self) -> None:
         from lima.evaluate.report import write_report
 
-        print(write_report(self.run_folder, self.data, self.compare))
+        print(write_report(self.run_folder, self.data, self.compare, self.cache))
 
 
 @dataclass(frozen=True)

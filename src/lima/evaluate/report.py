@@ -33,11 +33,12 @@ Targets differ between runs (a memory adds points and averages features), so a l
 student; each should fall and level off."""
 
 
-def write_report(run: Path, data: Path | None = None, compare: Series[Path] = ()) -> Path:
+def write_report(run: Path, data: Path | None = None, compare: Series[Path] = (), cache: Path | None = None) -> Path:
     """Write RUN/report.html about the run, with others beside it, and return where it is.
 
-    data: the dataset to draw; the one the run was trained on when left out. Whatever is missing (scores, a log, the
-    dataset) is left out with a sentence that says so.
+    data: the dataset to draw; the one the run was trained on when left out. cache: folder of the teacher's features;
+    beside the dataset when left out. Whatever is missing (scores, a log, the dataset) is left out with a sentence that
+    says so.
     """
     runs = [read_run(folder) for folder in (*compare, run)]
     scores = _scores_of(runs)
@@ -46,7 +47,7 @@ def write_report(run: Path, data: Path | None = None, compare: Series[Path] = ()
     layers = {about.name: about.folder / PROBES / f"{about.name}.safetensors" for about in runs}
     layers["random"] = run / PROBES / "random.safetensors"
     predictors = {name: load_probe(file).predict for name, file in layers.items() if file.exists()}
-    write_atomically(page_file, report_page(runs, scores, predictors, data, default_cache_folder(data), {}))
+    write_atomically(page_file, report_page(runs, scores, predictors, data, cache or default_cache_folder(data), {}))
     return page_file
 
 
