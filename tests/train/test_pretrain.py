@@ -116,7 +116,7 @@ def test_a_run_leaves_a_log_two_checkpoints_and_an_encoder(whole_run: Path) -> N
     assert all(
         record["loss"]["total"] == record["loss"]["distillation"] + record["loss"]["mixed"] for record in records
     )
-    assert records[0]["seconds"].keys() >= {"waiting", "targets", "student", "backward", "optimiser", "background"}
+    assert records[0]["seconds"].keys() >= {"waiting", "targets", "student", "backward", "optimiser", "reading"}
     trained = weights(whole_run)
     for name, value in load_encoder(whole_run).student.state_dict().items():
         assert torch.equal(value, trained[f"student.{name}"])
