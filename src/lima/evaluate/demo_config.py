@@ -50,6 +50,6 @@ SMALL = replace(
     FULL,
     simulate=replace(FULL.simulate, scenes=4, keyframes=10),
     pretrain=recipes.demo_small(),
-    expected=ExpectedSeconds(simulate=65.0, features=8.0, one_frame=20.0, lima=40.0, probe=8.0, report=25.0),
+    expected=ExpectedSeconds(simulate=45.0, features=8.0, one_frame=25.0, lima=42.0, probe=9.0, report=9.0),
 )
 SIZES: dict[str, DemoConfig] = {"full": FULL, "small": SMALL}

@@ -48,8 +48,8 @@ errors: look at small things (pedestrians, cones, bicycles) and at the borders b
 COMPONENT_WORDS = """Colours are the three principal components of the teacher's image features (red, green, blue;
 {share} of their variance in this frame). A student has features of another width, and its projection head is dropped
 after pretraining, so a linear map stands for the head: least squares from the student's features to the teacher's,
-on {fitted_on}. The percentage is R² on the frame shown, which the map has not seen. Look for the same thing in the
-same colour in the images and on the points."""
+on {fitted_on}. The percentage is R² on the frame shown. Look for the same thing in the same colour in the images and
+on the points."""
 ABOVE_WORDS = """The same from above, the way ahead up. The teacher knows only what a camera sees now; a student has
 features everywhere, and should continue the teacher's colours where no camera looks."""
 OWN_WORDS = """And each student's features by principal components of their own, without any map. Hues now mean nothing

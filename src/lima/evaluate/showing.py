@@ -45,8 +45,12 @@ def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Ser
     exhibit, where = _exhibit(dataset, features, config)
     fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]
     colours = _teacher_colours(exhibit)
-    students = [_student(exhibit, student, fitting, features, config) for student in shown]
-    fitted_on = f"{len(fitting)} keyframes of the drives that the students learned from"
+    students = [_student(exhibit, student, fitting or [exhibit.frame], features, config) for student in shown]
+    fitted_on = (
+        f"{len(fitting)} keyframes of the drives that the students learned from, not the one shown"
+        if fitting
+        else "the keyframe shown, because there is no other"
+    )
     note = paragraph(f"{where} {_label_words(dataset)}", "soft")
     return [
         Section("classes", "Classes and errors", note + class_plate(exhibit, students)),
