@@ -11,7 +11,6 @@ from lima.geometry.voxels import (
     group_counts,
     group_mean,
     keys_from_voxels,
-    unique_keys,
     voxels_from_keys,
     voxels_from_points,
 )
@@ -55,10 +54,3 @@ def test_means_of_groups_in_loops() -> None:
         expected = sum(members) / len(members) if members else torch.zeros(3)
         assert torch.allclose(means[group], expected, atol=1e-6)
     assert group_counts(groups, 8).tolist() == [int((groups == group).sum()) for group in range(8)]
-
-
-def test_unique_keys_lead_back_to_their_members() -> None:
-    keys = torch.tensor([7, 3, 7, 7, -1])
-    unique, group_of_member = unique_keys(keys)
-    assert unique.tolist() == [-1, 3, 7]
-    assert torch.equal(unique[group_of_member], keys)

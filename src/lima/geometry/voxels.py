@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 KEY_BITS = 21  # three signed coordinates of 21 bits fill a key of 63
@@ -51,9 +51,3 @@ def group_mean(
 def group_counts(group_of_member: Int64[Tensor, "members"], groups: int) -> Int64[Tensor, "groups"]:
     """How many members every group has."""
     return torch.bincount(group_of_member, minlength=groups)
-
-
-def unique_keys(keys: Shaped[Tensor, "members"]) -> tuple[Shaped[Tensor, "groups"], Int64[Tensor, "members"]]:
-    """The different keys in ascending order, and for every member the position of its own."""
-    unique, inverse = torch.unique(keys, return_inverse=True)
-    return unique, inverse
