@@ -149,7 +149,7 @@ def test_lower_precisions_stay_near(dtype: torch.dtype, tolerance: float) -> Non
 
 def test_small_summands_survive_beside_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """256 + 26 * 0.5 = 269: bfloat16 counts by twos there, and adding a half at a time would never leave 256."""
-    monkeypatch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", 1)
+    monkeypatch.setattr("lima.sparse.engines.pytorch.PAIRS_AT_ONCE", 1)
     cells = torch.cartesian_prod(torch.arange(1), *[torch.arange(3)] * 3)
     layer = SubmanifoldConv3d(1, 1).bfloat16()
     layer.weight.data.fill_(0.5)
@@ -178,7 +178,7 @@ def test_small_groups_of_pairs_give_the_same_sums(pairs_at_once: int, monkeypatc
     features = random_features(len(cells), 6)
     layers = small_network().double()
     at_once = train_step(cells, features, layers)
-    monkeypatch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", pairs_at_once)
+    monkeypatch.setattr("lima.sparse.engines.pytorch.PAIRS_AT_ONCE", pairs_at_once)
     for value, expected in zip(train_step(cells, features, layers), at_once, strict=True):
         assert torch.allclose(value, expected)
 

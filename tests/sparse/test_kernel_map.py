@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lima.sparse import KernelMap, KernelMaps
+from lima.sparse.engines.pytorch import pair_groups
 from tests.oracles.dense_conv import coarse_coordinates
 from tests.sparse.voxel_sets import coordinates
 
@@ -84,8 +85,8 @@ def test_groups_hold_every_pair_once_and_sum_it_into_its_row(
     kernel_map = maps.submanifold(cells, 1, 3, 1) if symmetric else maps.strided(cells, 1, 2, 2)[1]
     pairs: Pairs = [set() for _ in kernel_map.counts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lima.sparse.kernel_map.PAIRS_AT_ONCE", pairs_at_once)
-        groups = kernel_map.groups
+        patch.setattr("lima.sparse.engines.pytorch.PAIRS_AT_ONCE", pairs_at_once)
+        groups = kernel_map.layout(pair_groups)
     for group in groups:
         assert len(group.inputs) <= pairs_at_once or len(group.counts) == 1
         parts = (rows.split(group.counts) for rows in (group.inputs, group.outputs))

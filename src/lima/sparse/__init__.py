@@ -1,7 +1,8 @@
-"""Sparse tensors, kernel maps and convolutions, in plain PyTorch."""
+"""Sparse tensors, kernel maps and convolutions: one meaning, several engines."""
 
-from lima.sparse.engine import convolve
-from lima.sparse.kernel_map import KernelMap, KernelMaps
+from lima.sparse.convolution import convolve
+from lima.sparse.kernel_map import KernelMap
+from lima.sparse.kernel_maps import KernelMaps
 from lima.sparse.modules import InverseConv3d, SparseBatchNorm, StridedConv3d, SubmanifoldConv3d, relu
 from lima.sparse.tensor import SparseTensor, concatenate
 

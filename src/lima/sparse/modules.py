@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from lima.sparse.engine import convolve
+from lima.sparse.convolution import convolve
 from lima.sparse.tensor import SparseTensor
 
 
@@ -27,7 +27,7 @@ class SubmanifoldConv3d(nn.Module):
 
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         kernel_map = voxels.maps.submanifold(voxels.coordinates, voxels.stride, self.kernel_size, self.dilation)
-        return voxels.with_features(convolve(voxels.features, self.weight, kernel_map))
+        return voxels.with_features(convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine))
 
 
 class StridedConv3d(nn.Module):
@@ -40,7 +40,7 @@ class StridedConv3d(nn.Module):
 
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         coordinates, kernel_map = voxels.maps.strided(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
-        features = convolve(voxels.features, self.weight, kernel_map)
+        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
         return SparseTensor(features, coordinates, voxels.stride * self.step, voxels.maps)
 
 
@@ -54,7 +54,7 @@ class InverseConv3d(nn.Module):
 
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         coordinates, kernel_map = voxels.maps.inverse(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
-        features = convolve(voxels.features, self.weight, kernel_map)
+        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
         return SparseTensor(features, coordinates, voxels.stride // self.step, voxels.maps)
 
 

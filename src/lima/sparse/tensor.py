@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lima.sparse.kernel_map import KernelMaps
+from lima.sparse.kernel_maps import KernelMaps
 
 
 @dataclass(frozen=True, eq=False)
