@@ -7,10 +7,11 @@ import os
 import torch
 
 from lima.sparse.engines.engine import Engine
+from lima.sparse.engines.native import NativeEngine
 from lima.sparse.engines.pytorch import PyTorchEngine
 
 ENVIRONMENT_VARIABLE = "LIMA_SPARSE_ENGINE"
-ENGINES: tuple[Engine, ...] = (PyTorchEngine(),)
+ENGINES: tuple[Engine, ...] = (NativeEngine(), PyTorchEngine())
 """In order of preference. The last one takes everything."""
 
 
