@@ -180,7 +180,17 @@ class Demo:
         run_demo(self.out, self.size)
 
 
-Command = Simulate | Features | Pretrain | Probe | Targets | Report | Demo
+@dataclass(frozen=True)
+class Engines:
+    """Show the engines of sparse convolution: which are there, which are not, and why."""
+
+    def run(self) -> None:
+        from lima.sparse.engines.report import engine_lines
+
+        print("\n".join(engine_lines()))
+
+
+Command = Simulate | Features | Pretrain | Probe | Targets | Report | Demo | Engines
 
 
 def parse(arguments: list[str]) -> Command:
@@ -193,7 +203,8 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Probe, subcommand("probe")]
         | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
-        | Annotated[Demo, subcommand("demo")],
+        | Annotated[Demo, subcommand("demo")]
+        | Annotated[Engines, subcommand("engines")],
         arg(name=""),
     ]
     return tyro.cli(commands, prog="lima", args=arguments, config=(FlagCreatePairsOff, OmitSubcommandPrefixes))

@@ -23,6 +23,9 @@ class Engine(Protocol):
     def refusal(self, device: torch.device, dtype: torch.dtype) -> str | None:
         """Why it cannot work with such tensors here; None where it can."""
 
+    def details(self) -> str:
+        """What it runs on here, for `lima engines`; called where there is no refusal."""
+
     def find_pairs(self, keys: Int64[Tensor, "cells"], wanted: Int64[Tensor, "rows"], steps: Sequence[int]) -> Pairs:
         """For step after step the pairs (input, output) with keys[input] == wanted[output] + step.
 

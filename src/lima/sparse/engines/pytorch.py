@@ -30,6 +30,10 @@ class PyTorchEngine:
         """It takes everything."""
         return None
 
+    def details(self) -> str:
+        """The version."""
+        return f"PyTorch {torch.__version__}"
+
     def find_pairs(self, keys: Int64[Tensor, "cells"], wanted: Int64[Tensor, "rows"], steps: Sequence[int]) -> Pairs:
         """One binary search per step and row."""
         padded = torch.cat([keys, keys.new_full((1,), torch.iinfo(torch.int64).max)])

@@ -13,6 +13,7 @@ from lima.sparse.engines.native.library import TYPES, Library, load_library
 from lima.sparse.kernel_map import KernelMap, Pairs
 
 TILE_ROWS = 512
+LEAST_TILE_ROWS = 32
 TILES_PER_THREAD = 4
 
 
@@ -51,6 +52,12 @@ class NativeEngine:
             return f"it takes {' and '.join(map(str, TYPES))}"
         library = load_library()
         return library if isinstance(library, str) else None
+
+    def details(self) -> str:
+        """Vectors, threads and file."""
+        library = _library()
+        threads = "torch's threads" if library.openmp else "threads of its own"
+        return f"{library.instruction_set}, {threads}, {library.path}"
 
     def find_pairs(self, keys: Int64[Tensor, "cells"], wanted: Int64[Tensor, "rows"], steps: Sequence[int]) -> Pairs:
         """One walk along both lists per step, twice: to count, and to write down."""
@@ -97,7 +104,7 @@ def _library() -> Library:
 def tiles(kernel_map: KernelMap) -> Tiles:
     """As many rows in a tile as suit the second-level cache, fewer where the threads would else go without."""
     voxels, offsets = kernel_map.voxels_out, len(kernel_map.counts)
-    tile_rows = max(32, min(TILE_ROWS, -(-voxels // (TILES_PER_THREAD * torch.get_num_threads()))))
+    tile_rows = max(LEAST_TILE_ROWS, min(TILE_ROWS, -(-voxels // (TILES_PER_THREAD * torch.get_num_threads()))))
     starts = torch.empty(-(-voxels // tile_rows) * offsets + 1, dtype=torch.int64)
     inputs = torch.empty(kernel_map.products, dtype=torch.int32)
     rows = torch.empty_like(inputs)

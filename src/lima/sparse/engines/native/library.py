@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -57,40 +58,34 @@ def load_library() -> Library | str:
     """The library, or in words why there is none. It is compiled at the first call on a machine: a few seconds."""
     if platform.system() not in ("Linux", "Darwin"):
         return f"not made for {platform.system()}"
-    inside = SOURCES / library_name()
-    if inside.exists():
-        return _open(inside)
-    try:
-        return _open(_compiled())
-    except (CannotCompileError, OSError) as error:
-        return str(error)
-
-
-def _compiled() -> Path:
-    """From the cache, compiled if need be; without OpenMP where its symbols are not in this process."""
     cached = cache_folder() / "native" / library_name()
-    alone = cached.with_stem(cached.stem + "_pthreads")
-    for file, openmp in ((cached, True), (alone, False)):
-        if not file.exists():
-            if openmp and not hasattr(ctypes.CDLL(None), "GOMP_parallel"):
-                continue
-            compile_library(file, openmp)
+    openmp = hasattr(ctypes.CDLL(None), "GOMP_parallel")  # torch has brought in GCC's OpenMP
+    fault = ""
+    for file, compiled in (
+        (SOURCES / library_name(), None),
+        (cached, partial(compile_library, openmp=True) if openmp else None),
+        (cached.with_stem(cached.stem + "_pthreads"), partial(compile_library, openmp=False)),
+    ):
         try:
-            _open(file)
-        except OSError:
-            if not openmp:
-                raise
-            continue
-        return file
-    raise AssertionError("the second way either returns or raises")
+            if not file.exists():
+                if compiled is None:
+                    continue
+                print(f"lima: compiling the native engine of sparse convolution, once: {file}", file=sys.stderr)
+                compiled(file)
+            return open_library(file)
+        except (CannotCompileError, OSError) as error:
+            fault = str(error)
+    return fault
 
 
-def _open(file: Path) -> Library:
+def open_library(file: Path) -> Library:
+    """Loads the file. Raises OSError where it cannot be loaded here."""
     library = ctypes.CDLL(str(file))
     known = [isa.name for isa in instruction_sets()]
-    name = os.environ.get(INSTRUCTION_SET_VARIABLE) or known[library.lima_instruction_set()]
-    if name not in known:
-        raise OSError(f"{INSTRUCTION_SET_VARIABLE} is {name!r}: here it may be {', '.join(known)}")
+    possible = known[: library.lima_instruction_set() + 1]
+    name = os.environ.get(INSTRUCTION_SET_VARIABLE) or possible[-1]
+    if name not in possible:
+        raise OSError(f"{INSTRUCTION_SET_VARIABLE} is {name!r}: here it may be {', '.join(possible)}")
 
     def function(symbol: str, arguments: tuple[type, ...], result: type | None = None) -> Callable[..., Any]:
         found = getattr(library, symbol)
