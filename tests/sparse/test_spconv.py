@@ -1,0 +1,178 @@
+"""Oracle: torch's dense convolutions in double precision (tests/oracles/dense_conv.py), values and gradients.
+
+Where spconv is installed: `pip install spconv`. Its own network, as the benchmark builds it, must agree with ours too.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lima.sparse import KernelMap, KernelMaps
+from lima.sparse.engines.engine import Engine
+from lima.sparse.engines.spconv import SpconvEngine, indice_pairs, spconv_on
+from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold
+from tests.sparse.voxel_sets import coordinates, random_coordinates
+
+ENGINE = SpconvEngine()
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def spconv() -> None:
+    pytest.importorskip("spconv.pytorch", reason="spconv is not installed: pip install spconv")
+
+
+def assert_same(
+    twin: Callable[[Tensor, Tensor], Tensor], kernel_map: KernelMap, weight: Tensor, tolerance: float
+) -> None:
+    """Values, and the gradients of a random linear form of them, at random features and at the weights."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(kernel_map.voxels_in, weight.shape[1], generator=generator, dtype=torch.float64)
+    features, weight = features.to(weight.dtype).requires_grad_(), weight.requires_grad_()
+    value = twin(features.double(), weight.double())
+    direction = torch.randn(value.shape, generator=generator, dtype=torch.float64).to(weight.dtype)
+    expected = [value, *torch.autograd.grad((value * direction).sum(), (features, weight))]
+    features, weight = features.detach(), weight.detach()
+    ours = [
+        ENGINE.forward(features, weight, kernel_map),
+        *ENGINE.backward(features, weight, direction, kernel_map, True, True),
+    ]
+    for result, wanted in zip(ours, expected, strict=True):
+        assert result is not None
+        assert result.dtype == weight.dtype
+        assert result.shape == wanted.shape
+        assert (result - wanted).abs().max() <= tolerance * wanted.abs().max().clamp(min=1e-6)
+
+
+def random_weight(offsets: int, in_dim: int, out_dim: int) -> Tensor:
+    return torch.randn(offsets, in_dim, out_dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+dims = st.sampled_from([1, 3, 8, 17])
+few = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.usefixtures("spconv")
+@few
+@given(coordinates(), dims, dims, st.sampled_from([1, 3, 5]), st.integers(1, 3))
+def test_submanifold(cells: Tensor, in_dim: int, out_dim: int, kernel_size: int, dilation: int) -> None:
+    kernel_map = KernelMaps("torch").submanifold(cells, 1, kernel_size, dilation)
+    weight = random_weight(kernel_size**3, in_dim, out_dim)
+    assert_same(lambda f, w: dense_submanifold(f, cells, w, dilation), kernel_map, weight, 1e-12)
+
+
+@pytest.mark.usefixtures("spconv")
+@few
+@given(coordinates(), dims, dims, st.integers(1, 4), st.integers(2, 3))
+def test_strided_and_its_inverse(cells: Tensor, in_dim: int, out_dim: int, kernel_size: int, step: int) -> None:
+    kernel_map = KernelMaps("torch").strided(cells, 1, kernel_size, step)[1]
+    weight = random_weight(kernel_size**3, in_dim, out_dim)
+    assert_same(lambda f, w: dense_strided(f, cells, w, step), kernel_map, weight, 1e-12)
+    assert_same(lambda f, w: dense_inverse(f, cells, w, step), kernel_map.transposed, weight, 1e-12)
+
+
+@pytest.mark.usefixtures("spconv")
+def test_single_precision_stays_near() -> None:
+    cells = random_coordinates(800, 6)
+    kernel_map = KernelMaps("torch").submanifold(cells, 1, 3, 1)
+    assert_same(lambda f, w: dense_submanifold(f, cells, w), kernel_map, random_weight(27, 16, 24).float(), 1e-5)
+
+
+@pytest.mark.usefixtures("spconv")
+def test_no_voxels_and_no_pairs() -> None:
+    """An odd cell is no child of any coarse one where the kernel has a single offset."""
+    nothing = KernelMaps("torch").submanifold(torch.zeros(0, 4, dtype=torch.int64), 1, 3, 1)
+    coarse, apart = KernelMaps("torch").strided(torch.tensor([[0, 1, 1, 1]]), 1, 1, 2)
+    assert (len(coarse), apart.products) == (1, 0)
+    for kernel_map in (nothing, apart):
+        weight = random_weight(len(kernel_map.counts), 2, 3)
+        features = torch.ones(kernel_map.voxels_in, 2, dtype=torch.float64)
+        out = ENGINE.forward(features, weight, kernel_map)
+        gradients = ENGINE.backward(features, weight, torch.ones_like(out), kernel_map, True, True)
+        assert out.shape == (kernel_map.voxels_out, 3)
+        for value, shape in zip((out, *gradients), (out.shape, features.shape, weight.shape), strict=True):
+            assert torch.equal(value, torch.zeros(shape, dtype=torch.float64))
+
+
+@pytest.mark.usefixtures("spconv")
+def test_only_the_gradient_asked_for() -> None:
+    kernel_map = KernelMaps("torch").submanifold(random_coordinates(50, 3), 1, 3, 1)
+    features, weight = torch.ones(kernel_map.voxels_in, 2), random_weight(27, 2, 2).float()
+    for wanted in ((True, False), (False, True)):
+        gradients = ENGINE.backward(features, weight, features, kernel_map, *wanted)
+        assert tuple(gradient is not None for gradient in gradients) == wanted
+
+
+@pytest.mark.usefixtures("spconv")
+def test_strange_strides_and_the_same_bits() -> None:
+    kernel_map = KernelMaps("torch").submanifold(random_coordinates(300, 5), 1, 3, 1)
+    features, weight = torch.randn(kernel_map.voxels_in, 6), random_weight(27, 6, 6).float()
+    columns = features.T.contiguous().T
+    transposed = weight.transpose(1, 2).contiguous().transpose(1, 2)
+    once = (
+        ENGINE.forward(features, weight, kernel_map),
+        *ENGINE.backward(features, weight, features, kernel_map, True, True),
+    )
+    again = (
+        ENGINE.forward(columns, transposed, kernel_map),
+        *ENGINE.backward(columns, transposed, columns, kernel_map, True, True),
+    )
+    for first, second in zip(once, again, strict=True):
+        assert torch.equal(first, second)
+
+
+@pytest.mark.usefixtures("spconv")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU spconv finds a stream of its own")
+def test_the_stream_is_replaced_for_the_call_alone() -> None:
+    from spconv.pytorch import ops
+
+    before = ops.get_current_stream
+    with spconv_on(CPU):
+        assert ops.get_current_stream() == 0
+    with pytest.raises(KeyError), spconv_on(CPU):
+        raise KeyError
+    assert ops.get_current_stream is before
+
+
+def test_indice_pairs_by_hand() -> None:
+    """Two voxels along z and one apart: 0 sees 1 ahead (offset 14), 1 sees 0 behind (offset 12)."""
+    cells = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 5, 0, 0]])
+    pairs = KernelMaps("torch").submanifold(cells, 1, 3, 1).layout(indice_pairs)
+    assert pairs.rows.shape == (2, 27, 1)
+    assert {k: pairs.rows[:, k, 0].tolist() for k in range(27) if pairs.counts[k]} == {12: [0, 1], 14: [1, 0]}
+    assert (pairs.rows == -1).sum() == 2 * 25
+    children = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 2]])
+    pairs = KernelMaps("torch").strided(children, 1, 2, 2)[1].layout(indice_pairs)
+    assert pairs.rows[:, :2].tolist() == [[[0, 2], [1, -1]], [[0, 1], [0, -1]]]
+    assert pairs.counts.tolist() == [2, 1, 0, 0, 0, 0, 0, 0]
+
+
+def test_it_is_an_engine_and_says_why_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(ENGINE, Engine)
+    assert ENGINE.refusal(torch.device("meta"), torch.float32) == "it works on cpu and cuda alone"
+    assert ENGINE.refusal(CPU, torch.bfloat16) == "on cpu it takes torch.float32 and torch.float64"
+    assert ENGINE.refusal(torch.device("cuda"), torch.float16) == "on cuda it takes torch.float32"
+    monkeypatch.setitem(sys.modules, "spconv.pytorch.ops", None)
+    refusal = ENGINE.refusal(CPU, torch.float32)
+    assert refusal is not None
+    assert "cannot be imported" in refusal
+    assert "pip install spconv" in refusal
+
+
+@pytest.mark.usefixtures("spconv")
+def test_it_takes_what_it_can() -> None:
+    assert ENGINE.refusal(CPU, torch.float32) is None
+    assert ENGINE.details().startswith("spconv 2.")
+
+
+def test_nobody_imports_spconv_unasked() -> None:
+    program = "import sys, lima.sparse.engines.spconv; assert not {'spconv', 'cumm'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
