@@ -34,15 +34,16 @@ def pairs_from_frame(frame: Frame, occlusion_test: bool = False) -> PointPixelPa
 
     occlusion_test: also leave out the points that clearly nearer points of the same sweep cover in the image.
     """
-    points_lidar = frame.sweep.points_lidar
-    uv = torch.zeros(len(frame.images), len(points_lidar), 2)
-    visible = torch.zeros(len(frame.images), len(points_lidar), dtype=torch.bool)
+    coordinates = frame.sweep.points_lidar.double().T.contiguous()  # x, y and z each in one piece: quick to compute with
+    points = coordinates.shape[1]
+    uv = torch.zeros(len(frame.images), points, 2)
+    visible = torch.zeros(len(frame.images), points, dtype=torch.bool)
     for cam, image in enumerate(frame.images):
         cam_from_lidar = image.world_from_cam.inverse() @ frame.sweep.world_from_lidar
-        points_cam = cam_from_lidar.apply(points_lidar)
+        points_cam = cam_from_lidar.apply(coordinates.T).float()
         uv_px, depth_m = image.camera.project(points_cam)
         size_px = torch.tensor([image.camera.width_px, image.camera.height_px])
-        uv[cam] = (uv_px + 0.5) / size_px
+        torch.div(uv_px + 0.5, size_px, out=uv[cam])
         inside = image.camera.sees(uv_px, depth_m)
         visible[cam] = inside
         if occlusion_test:

@@ -80,7 +80,7 @@ class RigidTransform:
         """Coordinates in the frame on the left of points given in the frame on the right, in metres."""
         rotation = self.rotation.to(points.device)
         translation_m = self.translation_m.to(points.device)
-        return (points.double() @ rotation.T + translation_m).to(points.dtype)
+        return ((rotation @ points.double().mT).mT + translation_m).to(points.dtype)
 
     def rotate(self, vectors: Float[Tensor, "*axes 3"]) -> Float[Tensor, "*axes 3"]:
         """Directions or velocities turned without being moved."""

@@ -1,4 +1,4 @@
-"""Voxels: which cell a point falls into, cells without repetition, and means over cells."""
+"""Voxels: which cell a point falls into, and one number per cell."""
 
 from __future__ import annotations
 
@@ -37,15 +37,6 @@ def voxels_from_keys(keys: Int64[Tensor, "voxels"]) -> Int64[Tensor, "voxels 3"]
     mask = (1 << KEY_BITS) - 1
     x, y, z = keys >> (2 * KEY_BITS), (keys >> KEY_BITS) & mask, keys & mask
     return torch.stack([x, y, z], dim=1) - MAX_COORDINATE
-
-
-def group_mean(
-    values: Float[Tensor, "members dim"], group_of_member: Int64[Tensor, "members"], groups: int
-) -> Float[Tensor, "groups dim"]:
-    """Mean of the members of every group, summed in the order they come; a group without members is zero."""
-    totals = values.new_zeros(groups, values.shape[1]).index_add_(0, group_of_member, values)
-    counts = group_counts(group_of_member, groups)
-    return totals / counts.clamp(min=1).to(values.dtype)[:, None]
 
 
 def group_counts(group_of_member: Int64[Tensor, "members"], groups: int) -> Int64[Tensor, "groups"]:

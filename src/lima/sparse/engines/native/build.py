@@ -17,7 +17,7 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent
 TYPES = ("float", "double")
-COMMON_FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-ffp-contract=fast", "-fno-math-errno")
+COMMON_FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 
 
 class CannotCompileError(Exception):
@@ -89,8 +89,9 @@ def compile_library(target: Path, openmp: bool = True) -> None:
                     f"-DREGISTERS={isa.registers}",
                     f"-DNAME(x)=x##_{name}",
                 )
-                source, result = str(SOURCES / "convolution.c"), f"{folder}/{name}.o"
-                commands.append([compiler, *flags, *isa.flags, *settings, "-c", source, "-o", result])
+                for source in ("convolution", "normalisation"):
+                    files = ("-c", str(SOURCES / f"{source}.c"), "-o", f"{folder}/{source}_{name}.o")
+                    commands.append([compiler, *flags, *isa.flags, *settings, *files])
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(_run, commands))
         finished = f"{folder}/finished.so"

@@ -31,6 +31,10 @@ _CONVOLVE = (*[_pointer] * 6, *[_int64] * 5, _int, _int, _int)
 _WEIGHT_GRADIENT = (*[_pointer] * 7, *[_int64] * 5, _int)
 _FIND_PAIRS = (_pointer, _int64, _pointer, _int64, _pointer, _int64, *[_pointer] * 4, _int)
 _TILES = (*[_pointer] * 3, *[_int64] * 4, *[_pointer] * 3)
+_MOMENTS = (_pointer, _int64, _int64, *[_pointer] * 3, _int)
+_AFFINE_RELU = (*[_pointer] * 6, _int64, _int64, _int)
+_GRADIENT_SUMS = (*[_pointer] * 4, _int64, _int64, *[_pointer] * 3, _int)
+_AFFINE_RELU_GRADIENT = (*[_pointer] * 9, _int64, _int64, _int)
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,10 @@ class Library:
     tiles: Callable[..., Any]
     convolve: dict[torch.dtype, Callable[..., Any]]
     weight_gradient: dict[torch.dtype, Callable[..., Any]]
+    moments: dict[torch.dtype, Callable[..., Any]]
+    affine_relu: dict[torch.dtype, Callable[..., Any]]
+    gradient_sums: dict[torch.dtype, Callable[..., Any]]
+    affine_relu_gradient: dict[torch.dtype, Callable[..., Any]]
 
 
 def cache_folder() -> Path:
@@ -92,12 +100,21 @@ def open_library(file: Path) -> Library:
         found.argtypes, found.restype = arguments, result
         return found
 
+    def functions(
+        symbol: str, arguments: tuple[type, ...], result: type | None = None
+    ) -> dict[torch.dtype, Callable[..., Any]]:
+        return {dtype: function(f"{symbol}_{name}_{real}", arguments, result) for dtype, real in TYPES.items()}
+
     return Library(
         file,
         name,
         bool(library.lima_uses_openmp()),
         function("lima_find_pairs", _FIND_PAIRS),
         function("lima_tiles", _TILES),
-        {dtype: function(f"lima_convolve_{name}_{real}", _CONVOLVE, _int) for dtype, real in TYPES.items()},
-        {dtype: function(f"lima_weight_gradient_{name}_{real}", _WEIGHT_GRADIENT) for dtype, real in TYPES.items()},
+        functions("lima_convolve", _CONVOLVE, _int),
+        functions("lima_weight_gradient", _WEIGHT_GRADIENT),
+        functions("lima_moments", _MOMENTS),
+        functions("lima_affine_relu", _AFFINE_RELU),
+        functions("lima_gradient_sums", _GRADIENT_SUMS),
+        functions("lima_affine_relu_gradient", _AFFINE_RELU_GRADIENT),
     )
