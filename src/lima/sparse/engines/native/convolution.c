@@ -25,6 +25,7 @@ typedef REAL vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REA
 #define MAX_VECTORS (REGISTERS >= 32 ? 4 : 3)
 #define MAX_ROWS (REGISTERS >= 32 ? 12 : 6)
 #define PAIRS_AT_ONCE 256
+#define ROWS_AHEAD 8
 
 /* Rows of a block whose sums, with one row of the matrix and one element, fill the registers. */
 INLINE int64_t rows_at_once(int64_t vectors) {
@@ -36,6 +37,11 @@ INLINE int64_t rows_at_once(int64_t vectors) {
 INLINE int64_t vectors_of(int64_t columns) { return (columns + LANES - 1) / LANES; }
 INLINE int64_t panels_of(int64_t columns) { return (vectors_of(columns) + MAX_VECTORS - 1) / MAX_VECTORS; }
 INLINE int64_t first_vector(int64_t columns, int64_t panel) { return vectors_of(columns) * panel / panels_of(columns); }
+
+/* Asks for a row that is read soon: rows lie scattered, so the processor does not guess them. */
+INLINE void prefetch(const REAL *row, int64_t columns) {
+    for (int64_t c = 0; c < columns; c += 64 / (int64_t)sizeof(REAL)) __builtin_prefetch(row + c);
+}
 
 /* sums[r][0 … vectors) += Σ_k left[r][k] * right[k], where right[k] is k * right_stride further on. */
 INLINE void multiply_rows(const int rows, const int vectors, const REAL *const *left, REAL *const *sums, int64_t column,
@@ -248,9 +254,11 @@ typedef struct {
 
 static void gather_rows(const REAL *from, int64_t from_width, int64_t first_column, int64_t columns,
                         const int64_t *rows, int64_t first_row, int64_t count, REAL *to, int64_t to_width) {
-    for (int64_t p = 0; p < count; p++)
+    for (int64_t p = 0; p < count; p++) {
+        if (rows && p + ROWS_AHEAD < count) prefetch(from + rows[p + ROWS_AHEAD] * from_width + first_column, columns);
         memcpy(to + p * to_width, from + (rows ? rows[p] : first_row + p) * from_width + first_column,
                (size_t)columns * sizeof(REAL));
+    }
 }
 
 static void sum_outer_products(void *context, atomic_int_fast64_t *next, int64_t tasks) {
