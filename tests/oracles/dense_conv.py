@@ -5,6 +5,8 @@ Weights are (offsets, in, out) with x slowest among the offsets. Everything is d
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,10 +55,24 @@ def dense_strided(features: Tensor, coordinates: Tensor, weight: Tensor, step: i
 
 def dense_inverse(features: Tensor, coordinates: Tensor, weight: Tensor, step: int) -> Tensor:
     """The transposed convolution of `dense_strided`, from its voxels (features) to the fine ones (coordinates)."""
-    coarse = coarse_coordinates(coordinates, step)
+    return dense_transposed(features, coarse_coordinates(coordinates, step), coordinates, weight, step)
+
+
+def generated_coordinates(coarse: Tensor, kernel_size: int, step: int) -> Tensor:
+    """All cells step * c + offset of the coarse cells c, in ascending order."""
+    first = -(kernel_size // 2) if kernel_size % 2 else 0
+    cells = set()
+    for b, x, y, z in coarse.tolist():
+        for dx, dy, dz in itertools.product(range(first, first + kernel_size), repeat=3):
+            cells.add((b, step * x + dx, step * y + dy, step * z + dz))
+    return torch.tensor(sorted(cells))
+
+
+def dense_transposed(features: Tensor, coarse: Tensor, fine: Tensor, weight: Tensor, step: int) -> Tensor:
+    """The transposed convolution from coarse voxels (features), read at the fine ones."""
     kernel = _cubic(weight)
     size = kernel.shape[-1]
     low, high = coarse[:, 1:].amin(0), coarse[:, 1:].amax(0)
     grid = _dense(features, coarse, low, (high - low + 1).tolist())
     spread = F.conv_transpose3d(F.pad(grid, [0, 1] * 3), kernel.transpose(0, 1), stride=step)
-    return _read(spread, coordinates, low * step - (size // 2 if size % 2 else 0))
+    return _read(spread, fine, low * step - (size // 2 if size % 2 else 0))

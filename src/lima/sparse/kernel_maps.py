@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 from torch import Tensor
 
 from lima.sparse.coordinates import Grid, SortedVoxels, unique_coordinates
@@ -47,6 +47,24 @@ def strided_map(fine: SortedVoxels, coarse: SortedVoxels, kernel_size: int, step
     return KernelMap(inputs, outputs, found.counts, len(fine.coordinates), len(corner), symmetric=False)
 
 
+def generative_map(coarse: SortedVoxels, kernel_size: int, step: int) -> tuple[Int64[Tensor, "fine 4"], KernelMap]:
+    """All cells step * c + offset of the cells c of a grid `step` times coarser, in ascending order; the map onto them.
+
+    Nothing is searched: every coarse cell meets one fine cell under every offset.
+    """
+    corner = coarse.coordinates * coarse.coordinates.new_tensor([1, step, step, step])
+    offsets = corner.new_tensor([(0, *offset) for offset in kernel_offsets(kernel_size)])
+    cells, outputs = unique_coordinates((offsets[:, None] + corner).flatten(0, 1))
+    rows = coarse.to_original(torch.arange(len(corner), device=corner.device))
+    counts = (len(corner),) * len(offsets)
+    return cells, KernelMap(rows.repeat(len(offsets)), outputs, counts, len(corner), len(cells), symmetric=False)
+
+
+def _check_kernel(kernel_size: int, step: int) -> None:
+    if kernel_size < 1 or step < 1:
+        raise ValueError(f"kernel size and step must be 1 or more, got {kernel_size} and {step}")
+
+
 class KernelMaps:
     """The resolutions of one set of voxels and the maps within and between them, each found when first asked for.
 
@@ -59,6 +77,7 @@ class KernelMaps:
         self._voxels: dict[int, SortedVoxels] = {}
         self._submanifold: dict[tuple[int, int, int], KernelMap] = {}
         self._strided: dict[tuple[int, int, int], KernelMap] = {}
+        self._generated: dict[tuple[int, int, int], tuple[Tensor, KernelMap, KernelMaps]] = {}
 
     def voxels(self, coordinates: Int[Tensor, "voxels 4"], stride: int) -> SortedVoxels:
         """The sorted cells of a resolution. Raises ValueError where it has held others before."""
@@ -76,13 +95,14 @@ class KernelMaps:
         voxels = self.voxels(coordinates, stride)
         name = (stride, kernel_size, dilation)
         if name not in self._submanifold:
-            self._submanifold[name] = submanifold_map(voxels, kernel_size, dilation, self._engine(coordinates))
+            self._submanifold[name] = submanifold_map(voxels, kernel_size, dilation, self.finder(coordinates.device))
         return self._submanifold[name]
 
     def strided(
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
     ) -> tuple[Int[Tensor, "coarse 4"], KernelMap]:
         """The cells of the grid `step` times coarser that hold a voxel, and the map onto them."""
+        _check_kernel(kernel_size, step)
         fine = self.voxels(coordinates, stride)
         if stride * step not in self._voxels:
             parents = fine.coordinates.clone()
@@ -92,7 +112,7 @@ class KernelMaps:
         coarse = self._voxels[stride * step]
         name = (stride, kernel_size, step)
         if name not in self._strided:
-            self._strided[name] = strided_map(fine, coarse, kernel_size, step, self._engine(coordinates))
+            self._strided[name] = strided_map(fine, coarse, kernel_size, step, self.finder(coordinates.device))
         return coarse.original, self._strided[name]
 
     def inverse(
@@ -108,5 +128,28 @@ class KernelMaps:
             )
         return self._voxels[stride // step].original, self._strided[name].transposed
 
-    def _engine(self, coordinates: Tensor) -> Engine:
-        return engine_for(coordinates.device, torch.float32, self.engine)
+    def generated(
+        self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
+    ) -> tuple[Int[Tensor, "fine 4"], KernelMap, KernelMaps]:
+        """The cells that a generative transposed convolution makes, the map onto them, and their own `KernelMaps`.
+
+        Those cells follow from kernel and step, not from the voxels that were at that stride before: they are the
+        start of another set of voxels, even where both happen to be equal.
+        """
+        _check_kernel(kernel_size, step)
+        coarse = self.voxels(coordinates, stride)
+        if stride % step:
+            raise ValueError(
+                f"a transposed convolution with step {step} starts at a stride divisible by it, got {stride}"
+            )
+        name = (stride, kernel_size, step)
+        if name not in self._generated:
+            cells, kernel_map = generative_map(coarse, kernel_size, step)
+            maps = KernelMaps(self.engine)
+            maps._voxels[stride // step] = SortedVoxels(cells, cells, None)
+            self._generated[name] = (cells, kernel_map, maps)
+        return self._generated[name]
+
+    def finder(self, device: torch.device) -> Engine:
+        """What finds the pairs of all maps there."""
+        return engine_for(device, torch.float32, self.engine)

@@ -58,6 +58,26 @@ class InverseConv3d(nn.Module):
         return SparseTensor(features, coordinates, voxels.stride // self.step, voxels.maps)
 
 
+class TransposedConv3d(nn.Module):
+    """The generative transposed convolution: onto all cells step * c + offset around the occupied cells c. No bias.
+
+    Where `InverseConv3d` returns to voxels that were there before, this one makes its own, in ascending order, with
+    kernel maps of their own, whatever else was at that stride (Gwak et al., arXiv 2006.12356, section 4.2).
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
+        super().__init__()
+        self.kernel_size, self.step = kernel_size, step
+        self.weight = _weight(kernel_size, in_dim, out_dim)
+
+    def forward(self, voxels: SparseTensor) -> SparseTensor:
+        coordinates, kernel_map, maps = voxels.maps.generated(
+            voxels.coordinates, voxels.stride, self.kernel_size, self.step
+        )
+        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
+        return SparseTensor(features, coordinates, voxels.stride // self.step, maps)
+
+
 class SparseBatchNorm(nn.BatchNorm1d):
     """Batch norm over the occupied voxels.
 

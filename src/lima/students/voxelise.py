@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from lima.geometry.voxels import cylindrical_from_cartesian, group_mean, voxels_from_points
+from lima.geometry.voxels import cylindrical_from_cartesian, voxels_from_points
 from lima.scene import Batch
-from lima.sparse import SparseTensor
+from lima.sparse import SparseTensor, devoxelise_nearest, scatter_mean
 from lima.sparse.coordinates import unique_coordinates
 
 INPUTS = ("x_m", "y_m", "z_m", "intensity")
@@ -29,9 +29,7 @@ class VoxelisedBatch:
 
     def devoxelise(self, features: Float[Tensor, "voxels dim"]) -> Float[Tensor, "points dim"]:
         """Every point takes its voxel's feature; a point without a voxel takes zeros."""
-        and_zeros = torch.nn.functional.pad(features, (0, 0, 0, 1))
-        row = torch.where(self.voxel_of_point < 0, len(features), self.voxel_of_point)
-        return and_zeros.index_select(0, row)
+        return devoxelise_nearest(features, self.voxel_of_point)
 
 
 @dataclass(frozen=True)
@@ -78,6 +76,5 @@ class Voxeliser:
         inputs = torch.cat([points, batch.intensity[inside, None]], dim=1) * points.new_tensor(INPUT_SCALE)
         voxel_of_point = torch.full_like(batch.sweep_of_point, -1)
         voxel_of_point[inside] = voxel_of_member
-        return VoxelisedBatch(
-            SparseTensor(group_mean(inputs, voxel_of_member, len(coordinates)), coordinates), voxel_of_point
-        )
+        features = scatter_mean(inputs, voxel_of_member, len(coordinates))
+        return VoxelisedBatch(SparseTensor(features, coordinates), voxel_of_point)
