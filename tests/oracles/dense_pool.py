@@ -14,7 +14,7 @@ from tests.oracles.dense_conv import coarse_coordinates
 
 def _windows(features: Tensor, coordinates: Tensor, kernel_size: int, step: int, empty: float) -> tuple[Tensor, ...]:
     """A dense grid (batch, dim, x, y, z) in which the windows lie side by side, and where to read their results."""
-    coarse = coarse_coordinates(coordinates, step)
+    coarse = coordinates if step == 1 else coarse_coordinates(coordinates, step)
     low, high = coarse[:, 1:].amin(0), coarse[:, 1:].amax(0)
     shape = ((high - low + 1) * step).tolist()
     grid = features.new_full((int(coordinates[:, 0].max()) + 1, *shape, features.shape[1]), empty)

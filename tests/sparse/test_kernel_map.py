@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from lima.sparse import KernelMap, KernelMaps
 from lima.sparse.engines.pytorch import pair_groups
-from tests.oracles.dense_conv import coarse_coordinates
+from tests.oracles.dense_conv import coarse_coordinates, generated_coordinates
 from tests.sparse.voxel_sets import coordinates
 
 Pairs = list[set[tuple[int, int]]]
@@ -62,6 +63,18 @@ def test_strided_pairs_and_their_inverse(cells: Tensor, kernel_size: int, step: 
     assert fine is cells
     assert pairs_of(inverse) == [{(o, i) for i, o in pairs} for pairs in pairs_of(kernel_map)]
     assert (inverse.voxels_in, inverse.voxels_out) == (len(coarse), len(cells))
+
+
+@settings(deadline=None, max_examples=60)
+@given(cells=coordinates(max_voxels=15), kernel_size=st.integers(1, 4), step=st.integers(1, 3))
+def test_generated_cells_and_pairs(cells: Tensor, kernel_size: int, step: int) -> None:
+    """The pairs are those of the strided map between the same cells, read the other way round."""
+    fine, kernel_map, maps = KernelMaps().generated(cells, step, kernel_size, step)
+    assert torch.equal(fine, generated_coordinates(cells, kernel_size, step))
+    strided = pairs_by_definition(fine, cells, kernel_size, step=step)
+    assert pairs_of(kernel_map) == [{(o, i) for i, o in pairs} for pairs in strided]
+    assert (kernel_map.voxels_in, kernel_map.voxels_out) == (len(cells), len(fine))
+    assert maps.voxels(fine, 1).original is fine
 
 
 @settings(deadline=None, max_examples=20)
@@ -119,6 +132,21 @@ def test_maps_are_found_once() -> None:
     assert maps.submanifold(cells, 1, 3, 1) is maps.submanifold(cells, 1, 3, 1)
     assert maps.submanifold(cells, 1, 3, 1) is not maps.submanifold(cells, 1, 3, 2)
     assert maps.strided(cells, 1, 2, 2)[1] is maps.strided(cells, 1, 2, 2)[1]
+    generated = maps.generated(cells, 1, 2, 1)
+    assert all(a is b for a, b in zip(maps.generated(cells, 1, 2, 1), generated, strict=True))
+
+
+def test_generated_cells_are_the_start_of_another_set() -> None:
+    """Whether their stride was known before or not, and once for every kernel."""
+    cells = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1]])
+    maps = KernelMaps("torch")
+    coarse, _ = maps.strided(cells, 1, 2, 2)
+    fine, _, own_maps = maps.generated(coarse, 2, 2, 2)
+    assert own_maps.engine == "torch"
+    assert len(fine) == 8
+    assert own_maps.submanifold(fine, 1, 3, 1).voxels_in == 8
+    assert maps.submanifold(cells, 1, 3, 1).voxels_in == 2
+    assert maps.generated(coarse, 2, 3, 2)[2] is not own_maps
 
 
 def test_no_voxels_have_no_pairs() -> None:
@@ -127,6 +155,8 @@ def test_no_voxels_have_no_pairs() -> None:
     assert maps.submanifold(nothing, 1, 3, 1).products == 0
     coarse, kernel_map = maps.strided(nothing, 1, 2, 2)
     assert len(coarse) == kernel_map.products == 0
+    fine, kernel_map, _ = maps.generated(coarse, 2, 2, 2)
+    assert len(fine) == kernel_map.products == 0
 
 
 def test_int32_coordinates_are_as_good() -> None:
@@ -136,11 +166,12 @@ def test_int32_coordinates_are_as_good() -> None:
     )
 
 
+@pytest.mark.parametrize("map_of", [KernelMaps.submanifold, KernelMaps.strided, KernelMaps.generated])
 @pytest.mark.parametrize("last", [[0, 1, 2, 3], [0, 0, 0, 0]])
-def test_a_repeated_voxel_is_refused(last: list[int]) -> None:
+def test_a_repeated_voxel_is_refused(map_of: Callable[..., object], last: list[int]) -> None:
     cells = torch.tensor([[0, 1, 2, 3], [1, 1, 2, 3], [0, 0, 0, 0], last])
     with pytest.raises(ValueError, match=r"once, got 1 repetitions among 4 voxels, the first at .* = \(0, ") as error:
-        KernelMaps().submanifold(cells, 1, 3, 1)
+        map_of(KernelMaps(), cells, 1, 3, 1)
     assert str(tuple(last)) in str(error.value)
 
 
@@ -166,3 +197,15 @@ def test_an_inverse_needs_what_it_undoes() -> None:
 def test_impossible_kernels_are_refused(kernel_size: int, dilation: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         KernelMaps().submanifold(torch.tensor([[0, 0, 0, 0]]), 1, kernel_size, dilation)
+
+
+@pytest.mark.parametrize("map_of", [KernelMaps.strided, KernelMaps.generated])
+@pytest.mark.parametrize(("kernel_size", "step"), [(0, 2), (2, 0)])
+def test_impossible_windows_are_refused(map_of: Callable[..., object], kernel_size: int, step: int) -> None:
+    with pytest.raises(ValueError, match=f"must be 1 or more, got {kernel_size} and {step}"):
+        map_of(KernelMaps(), torch.tensor([[0, 0, 0, 0]]), 2, kernel_size, step)
+
+
+def test_a_stride_must_be_divisible() -> None:
+    with pytest.raises(ValueError, match="with step 2 starts at a stride divisible by it, got 3"):
+        KernelMaps().generated(torch.tensor([[0, 0, 0, 0]]), 3, 2, 2)

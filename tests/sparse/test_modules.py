@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from lima.sparse import SparseBatchNorm, SparseTensor, StridedConv3d, SubmanifoldConv3d, concatenate, relu
+from lima.sparse import (
+    SparseBatchNorm,
+    SparseTensor,
+    StridedConv3d,
+    SubmanifoldConv3d,
+    TransposedConv3d,
+    concatenate,
+    relu,
+)
 
 CELLS = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, -1, 0, 0], [1, 0, 0, 0]])
 
@@ -29,6 +37,27 @@ def test_a_strided_convolution_by_hand() -> None:
     out = layer(SparseTensor(torch.tensor([[1.0], [10.0], [100.0], [1000.0]]), CELLS))
     assert out.coordinates.tolist() == [[0, -1, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
     assert out.features.squeeze(1).tolist() == [400, 0 * 1 + 1 * 10, 0]
+
+
+def test_a_transposed_convolution_by_hand() -> None:
+    """A kernel of 3 at step 2 overlaps in z = 1: offset +1 (14) of the cell at 0, offset -1 (12) of the cell at 2."""
+    layer = TransposedConv3d(1, 1, kernel_size=3)
+    layer.weight.data = torch.arange(27.0)[:, None, None]
+    voxels = SparseTensor(torch.tensor([[10.0], [1.0]]), torch.tensor([[0, 0, 0, 1], [0, 0, 0, 0]]), stride=4)
+    out = layer(voxels)
+    assert out.stride == 2
+    assert len(out) == 3 * 3 * 5
+    along_z = (out.coordinates[:, 1:3] == 0).all(dim=1)
+    assert out.coordinates[along_z, 3].tolist() == [-1, 0, 1, 2, 3]
+    assert out.features[along_z, 0].tolist() == [12 * 1, 13 * 1, 14 * 1 + 12 * 10, 13 * 10, 14 * 10]
+
+
+def test_what_two_transposed_convolutions_of_one_kernel_make_can_be_put_together() -> None:
+    voxels = SparseTensor(torch.ones(4, 1), CELLS, stride=2)
+    first, second = (TransposedConv3d(1, dim)(voxels) for dim in (2, 3))
+    both = SubmanifoldConv3d(5, 1)(concatenate(first, second))
+    assert both.maps is first.maps is second.maps is not voxels.maps
+    assert both.coordinates.tolist() == sorted(both.coordinates.tolist())
 
 
 def test_batch_norm_is_torchs_over_the_voxels() -> None:

@@ -70,7 +70,10 @@ class SparseMatrix:
         return _Product.apply(features, self)
 
     def mean(self, features: Float[Tensor, "rows dim"]) -> Float[Tensor, "new_rows dim"]:
-        """The means over the entries of every output row, whatever their weights; zeros where there are none."""
+        """The sum of every output row over the number of its entries; zeros where there are none.
+
+        Sums are kept in single precision or better, in its range too, and rounded after the division.
+        """
         wide = features.to(torch.promote_types(features.dtype, torch.float32))
         return ((self @ wide) / self.counts.clamp(min=1)[:, None]).to(features.dtype)
 

@@ -76,13 +76,13 @@ class GlobalPool(nn.Module):
                 f"{entries} batch entries are numbered from 0 to {entries - 1}, got voxels of the entries "
                 f"{int(batch[0])} … {int(batch[-1])}"
             )
-        features = voxels.features if known.position is None else voxels.features[known.position]
+        features = voxels.features if known.position is None else voxels.features.index_select(0, known.position)
         counts = torch.bincount(batch, minlength=entries).tolist()
         return torch.stack([self._pooled(rows) for rows in features.split(counts)])
 
     def _pooled(self, rows: Tensor) -> Tensor:
         if len(rows) == 0:
-            return rows.new_zeros(rows.shape[1])
+            return rows.sum(dim=0)  # zeros that a backward pass can go through
         return rows.mean(dim=0) if self.mode == "mean" else rows.max(dim=0).values
 
 
