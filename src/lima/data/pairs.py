@@ -34,7 +34,9 @@ def pairs_from_frame(frame: Frame, occlusion_test: bool = False) -> PointPixelPa
 
     occlusion_test: also leave out the points that clearly nearer points of the same sweep cover in the image.
     """
-    coordinates = frame.sweep.points_lidar.double().T.contiguous()  # x, y and z each in one piece: quick to compute with
+    coordinates = (
+        frame.sweep.points_lidar.double().T.contiguous()
+    )  # x, y and z each in one piece: quick to compute with
     points = coordinates.shape[1]
     uv = torch.zeros(len(frame.images), points, 2)
     visible = torch.zeros(len(frame.images), points, dtype=torch.bool)

@@ -4,6 +4,7 @@ from lima.sparse.convolution import convolve
 from lima.sparse.kernel_map import KernelMap
 from lima.sparse.kernel_maps import KernelMaps
 from lima.sparse.modules import (
+    ConvNormReLU,
     InverseConv3d,
     SparseBatchNorm,
     StridedConv3d,
@@ -17,6 +18,7 @@ from lima.sparse.tensor import SparseTensor, concatenate
 
 __all__ = [
     "AveragePool3d",
+    "ConvNormReLU",
     "GlobalPool",
     "InverseConv3d",
     "KernelMap",

@@ -24,11 +24,17 @@ def convolve(
     Under autocast the products run in its type; sums over offsets are kept in single precision or better.
     engine: `engine_for` says what may stand here and what is taken otherwise.
     """
+    features, weight = in_autocast_type(features, weight)
+    return _Convolution.apply(features, weight, kernel_map, engine_for(features.device, features.dtype, engine))
+
+
+def in_autocast_type(features: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the type that products run in under autocast; as they are where it is off, or for double precision."""
     device = features.device.type
     if torch.is_autocast_enabled(device) and features.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
-        features, weight = features.to(dtype), weight.to(dtype)
-    return _Convolution.apply(features, weight, kernel_map, engine_for(features.device, features.dtype, engine))
+        return features.to(dtype), weight.to(dtype)
+    return features, weight
 
 
 class _Convolution(torch.autograd.Function):

@@ -3,79 +3,110 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from lima.sparse.convolution import convolve
+from lima.sparse.convolution import convolve, in_autocast_type
+from lima.sparse.engines import engine_for
+from lima.sparse.kernel_map import KernelMap
+from lima.sparse.kernel_maps import KernelMaps
 from lima.sparse.tensor import SparseTensor
 
 
-def _weight(kernel_size: int, in_dim: int, out_dim: int) -> nn.Parameter:
-    """(offsets, in, out), normal with the variance that keeps a signal's through a full neighbourhood and a ReLU."""
-    volume = kernel_size**3
-    return nn.Parameter(torch.randn(volume, in_dim, out_dim) * math.sqrt(2 / (volume * in_dim)))
+@dataclass(frozen=True, eq=False)
+class Step:
+    """From which voxels to which: a kernel map, and the voxels at its end."""
+
+    kernel_map: KernelMap
+    coordinates: Int[Tensor, "new_voxels 4"]
+    stride: int
+    maps: KernelMaps
+
+    def with_features(self, features: Float[Tensor, "new_voxels dim"]) -> SparseTensor:
+        """The voxels at the end with these features."""
+        return SparseTensor(features, self.coordinates, self.stride, self.maps)
 
 
-class SubmanifoldConv3d(nn.Module):
-    """A convolution that leaves the set of occupied voxels as it is (Graham et al., arXiv 1711.10275). No bias."""
+class Convolution3d(nn.Module):
+    """What all convolutions share. weight: (offsets, in, out), offsets with x slowest; no bias.
+
+    Its first values are normal, with the variance that keeps a signal's through a full neighbourhood and a ReLU.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        volume = kernel_size**3
+        self.weight = nn.Parameter(torch.randn(volume, in_dim, out_dim) * math.sqrt(2 / (volume * in_dim)))
+
+    def step_from(self, voxels: SparseTensor) -> Step:
+        """From these voxels to those of the result."""
+        raise NotImplementedError
+
+    def forward(self, voxels: SparseTensor) -> SparseTensor:
+        step = self.step_from(voxels)
+        return step.with_features(convolve(voxels.features, self.weight, step.kernel_map, voxels.maps.engine))
+
+
+class SubmanifoldConv3d(Convolution3d):
+    """A convolution that leaves the set of occupied voxels as it is (Graham et al., arXiv 1711.10275)."""
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3, dilation: int = 1) -> None:
-        super().__init__()
-        self.kernel_size, self.dilation = kernel_size, dilation
-        self.weight = _weight(kernel_size, in_dim, out_dim)
+        super().__init__(in_dim, out_dim, kernel_size)
+        self.dilation = dilation
 
-    def forward(self, voxels: SparseTensor) -> SparseTensor:
+    def step_from(self, voxels: SparseTensor) -> Step:
+        """To the same voxels."""
         kernel_map = voxels.maps.submanifold(voxels.coordinates, voxels.stride, self.kernel_size, self.dilation)
-        return voxels.with_features(convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine))
+        return Step(kernel_map, voxels.coordinates, voxels.stride, voxels.maps)
 
 
-class StridedConv3d(nn.Module):
-    """A convolution to a grid `step` times coarser, onto the cells there that hold an occupied voxel. No bias."""
+class StridedConv3d(Convolution3d):
+    """A convolution to a grid `step` times coarser, onto the cells there that hold an occupied voxel."""
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__()
-        self.kernel_size, self.step = kernel_size, step
-        self.weight = _weight(kernel_size, in_dim, out_dim)
+        super().__init__(in_dim, out_dim, kernel_size)
+        self.step = step
 
-    def forward(self, voxels: SparseTensor) -> SparseTensor:
+    def step_from(self, voxels: SparseTensor) -> Step:
+        """To the cells `step` times coarser."""
         coordinates, kernel_map = voxels.maps.strided(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
-        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
-        return SparseTensor(features, coordinates, voxels.stride * self.step, voxels.maps)
+        return Step(kernel_map, coordinates, voxels.stride * self.step, voxels.maps)
 
 
-class InverseConv3d(nn.Module):
-    """The transposed convolution back onto the voxels that a `StridedConv3d` of the same kernel came from. No bias."""
+class InverseConv3d(Convolution3d):
+    """The transposed convolution back onto the voxels that a `StridedConv3d` of the same kernel came from."""
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__()
-        self.kernel_size, self.step = kernel_size, step
-        self.weight = _weight(kernel_size, in_dim, out_dim)
+        super().__init__(in_dim, out_dim, kernel_size)
+        self.step = step
 
-    def forward(self, voxels: SparseTensor) -> SparseTensor:
+    def step_from(self, voxels: SparseTensor) -> Step:
+        """To the voxels of the finer grid."""
         coordinates, kernel_map = voxels.maps.inverse(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
-        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
-        return SparseTensor(features, coordinates, voxels.stride // self.step, voxels.maps)
+        return Step(kernel_map, coordinates, voxels.stride // self.step, voxels.maps)
 
 
-class TransposedConv3d(nn.Module):
-    """The generative transposed convolution: onto all cells step * c + offset around the occupied cells c. No bias.
+class TransposedConv3d(Convolution3d):
+    """The generative transposed convolution: onto all cells step * c + offset around the occupied cells c.
 
     Where `InverseConv3d` returns to voxels that were there before, this one makes its own, in ascending order, with
     kernel maps of their own, whatever else was at that stride (Gwak et al., arXiv 2006.12356, section 4.2).
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__()
-        self.kernel_size, self.step = kernel_size, step
-        self.weight = _weight(kernel_size, in_dim, out_dim)
+        super().__init__(in_dim, out_dim, kernel_size)
+        self.step = step
 
-    def forward(self, voxels: SparseTensor) -> SparseTensor:
+    def step_from(self, voxels: SparseTensor) -> Step:
+        """To voxels of its own."""
         coordinates, kernel_map, maps = voxels.maps.generated(
             voxels.coordinates, voxels.stride, self.kernel_size, self.step
         )
-        features = convolve(voxels.features, self.weight, kernel_map, voxels.maps.engine)
-        return SparseTensor(features, coordinates, voxels.stride // self.step, maps)
+        return Step(kernel_map, coordinates, voxels.stride // self.step, maps)
 
 
 class SparseBatchNorm(nn.BatchNorm1d):
@@ -91,6 +122,41 @@ class SparseBatchNorm(nn.BatchNorm1d):
             )
             return voxels.with_features(features)
         return voxels.with_features(super().forward(voxels.features))
+
+
+class ConvNormReLU(nn.Module):
+    """A convolution of any kind, batch norm, the sum with a shortcut where one is given, ReLU.
+
+    One after the other, or fused as the engine can: batch norm, sum and ReLU in training, everything in evaluation.
+    """
+
+    def __init__(self, convolution: Convolution3d, dim: int) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.norm = SparseBatchNorm(dim)
+
+    def forward(self, voxels: SparseTensor, residual: SparseTensor | None = None) -> SparseTensor:
+        shortcut = None if residual is None else residual.features
+        if not self.training and not torch.is_grad_enabled():
+            return self._evaluated(voxels, shortcut)
+        convolved = self.convolution(voxels)
+        if type(self.norm) is SparseBatchNorm and len(convolved) >= 2:
+            features = convolved.features
+            engine = engine_for(features.device, features.dtype, voxels.maps.engine)
+            return convolved.with_features(engine.norm_relu(features, self.norm, shortcut))
+        normalised = self.norm(convolved)
+        return relu(normalised if shortcut is None else normalised.with_features(normalised.features + shortcut))
+
+    def _evaluated(self, voxels: SparseTensor, shortcut: Tensor | None) -> SparseTensor:
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        step = self.convolution.step_from(voxels)
+        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+        features, weight = in_autocast_type(voxels.features, self.convolution.weight)
+        engine = engine_for(features.device, features.dtype, voxels.maps.engine)
+        shift = norm.bias - norm.running_mean * scale
+        return step.with_features(engine.forward_fused(features, weight, step.kernel_map, scale, shift, True, shortcut))
 
 
 def relu(voxels: SparseTensor) -> SparseTensor:

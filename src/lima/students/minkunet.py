@@ -9,13 +9,13 @@ from __future__ import annotations
 from torch import nn
 
 from lima.sparse import (
+    ConvNormReLU,
     InverseConv3d,
     SparseBatchNorm,
     SparseTensor,
     StridedConv3d,
     SubmanifoldConv3d,
     concatenate,
-    relu,
 )
 
 STEM_PLANES = 32
@@ -27,26 +27,13 @@ BLOCKS = {
 }
 
 
-class ConvNormReLU(nn.Module):
-    """A convolution of any kind, batch norm, ReLU."""
-
-    def __init__(self, convolution: nn.Module, dim: int) -> None:
-        super().__init__()
-        self.convolution = convolution
-        self.norm = SparseBatchNorm(dim)
-
-    def forward(self, voxels: SparseTensor) -> SparseTensor:
-        return relu(self.norm(self.convolution(voxels)))
-
-
 class ResidualBlock(nn.Module):
     """Two 3³ convolutions beside a shortcut, which is a linear map where the width changes."""
 
     def __init__(self, in_dim: int, dim: int) -> None:
         super().__init__()
         self.first = ConvNormReLU(SubmanifoldConv3d(in_dim, dim), dim)
-        self.second = SubmanifoldConv3d(dim, dim)
-        self.norm = SparseBatchNorm(dim)
+        self.second = ConvNormReLU(SubmanifoldConv3d(dim, dim), dim)
         self.shortcut = (
             nn.Identity()
             if in_dim == dim
@@ -54,8 +41,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, voxels: SparseTensor) -> SparseTensor:
-        residual = self.norm(self.second(self.first(voxels)))
-        return relu(residual.with_features(residual.features + self.shortcut(voxels).features))
+        return self.second(self.first(voxels), self.shortcut(voxels))
 
 
 def _stage(in_dim: int, dim: int, blocks: int) -> nn.Sequential:

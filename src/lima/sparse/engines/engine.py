@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from lima.sparse.kernel_map import KernelMap, Pairs
 
@@ -51,3 +51,23 @@ class Engine(Protocol):
         for_weight: bool,
     ) -> tuple[Float[Tensor, "voxels dim"] | None, Float[Tensor, "offsets dim new_dim"] | None]:
         """The gradients at features and weight, those asked for, given the one at `forward`'s result."""
+
+    def norm_relu(
+        self,
+        features: Float[Tensor, "voxels dim"],
+        norm: nn.BatchNorm1d,
+        residual: Float[Tensor, "voxels dim"] | None,
+    ) -> Float[Tensor, "voxels dim"]:
+        """max(0, norm(features) + residual), differentiable. In training `norm` keeps its statistics as torch does."""
+
+    def forward_fused(
+        self,
+        features: Float[Tensor, "voxels dim"],
+        weight: Float[Tensor, "offsets dim new_dim"],
+        kernel_map: KernelMap,
+        scale: Float[Tensor, "new_dim"],
+        shift: Float[Tensor, "new_dim"],
+        relu: bool,
+        residual: Float[Tensor, "new_voxels new_dim"] | None = None,
+    ) -> Float[Tensor, "new_voxels new_dim"]:
+        """forward(…) * scale + shift, plus residual, then ReLU: a block in evaluation. Called without gradients."""

@@ -16,12 +16,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from lima.sparse.engines.plain import PlainNormalisation
 from lima.sparse.kernel_map import KernelMap, Pairs
 
 PAIRS_AT_ONCE = 2**16
 
 
-class PyTorchEngine:
+class PyTorchEngine(PlainNormalisation):
     """Always there. Beside inputs and result it needs the rows of one group of pairs."""
 
     name = "torch"

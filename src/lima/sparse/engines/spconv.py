@@ -17,17 +17,18 @@ import torch
 from jaxtyping import Int32, Int64
 from torch import Tensor
 
+from lima.sparse.engines.plain import PlainNormalisation
 from lima.sparse.engines.pytorch import PyTorchEngine
 from lima.sparse.kernel_map import KernelMap, Pairs
 
 TYPES = {"cpu": (torch.float32, torch.float64), "cuda": (torch.float32,)}
 """It sums in the features' own type, and half precision is not good enough for that."""
 
-_without_cuda = threading.RLock()
+_one_at_a_time = threading.RLock()
 
 
-class SpconvEngine:
-    """float32, on the CPU float64 too.
+class SpconvEngine(PlainNormalisation):
+    """float32, on the CPU float64 too, there on one thread.
 
     It computes both gradients, whichever is asked for. On a GPU it tries several kernels at first use and keeps the
     fastest: another process may choose others, and round otherwise.
@@ -126,23 +127,28 @@ def indice_pairs(kernel_map: KernelMap) -> IndicePairs:
 def spconv_on(device: torch.device) -> Iterator[None]:
     """Within it, spconv's functions can be called on tensors of this device.
 
-    On a GPU they work on the current device, whichever the tensors' is. On a CPU their backward needs help where torch
-    finds no GPU: `indice_conv_backward` (2.3.8) asks for the current CUDA stream before it looks where the tensors
-    are, and then has no use for it. It gets zero, the null stream, by a replaced `ops.get_current_stream`.
+    On a GPU they work on the current device, whichever the tensors' is. On a CPU 2.3.8 has two defects:
+
+    - `ops.indice_conv_backward` asks for the current CUDA stream before it looks where the tensors are, and then has
+      no use for it. Where torch finds no GPU that fails, so `ops.get_current_stream` is replaced by the null stream.
+    - `GatherCPU.scatter_add` shares its pointers among the threads of OpenMP: with more than one a row is now and then
+      lost or added to another. It gets one.
     """
     if device.type == "cuda":
         with torch.cuda.device(device):
             yield
-    elif torch.cuda.is_available():
-        yield
-    else:
-        operations = _operations()
-        with _without_cuda:
-            asks_cuda, operations.get_current_stream = operations.get_current_stream, lambda: 0
-            try:
-                yield
-            finally:
-                operations.get_current_stream = asks_cuda
+        return
+    operations = _operations()
+    with _one_at_a_time:
+        threads, stream = torch.get_num_threads(), operations.get_current_stream
+        pass
+        if not torch.cuda.is_available():
+            operations.get_current_stream = lambda: 0
+        try:
+            yield
+        finally:
+            operations.get_current_stream = stream
+            torch.set_num_threads(threads)
 
 
 def _operations() -> Any:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parent
 TYPES = ("float", "double")
+ROWS_AT_ONCE = 256
+"""Rows that a thread sums at once in normalisation.c."""
 COMMON_FLAGS = ("-O3", "-std=gnu11", "-fPIC", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
 
 
@@ -88,6 +90,7 @@ def compile_library(target: Path, openmp: bool = True) -> None:
                     f"-DVECTOR_BYTES={isa.vector_bytes}",
                     f"-DREGISTERS={isa.registers}",
                     f"-DNAME(x)=x##_{name}",
+                    f"-DROWS_AT_ONCE={ROWS_AT_ONCE}",
                 )
                 for source in ("convolution", "normalisation"):
                     files = ("-c", str(SOURCES / f"{source}.c"), "-o", f"{folder}/{source}_{name}.o")

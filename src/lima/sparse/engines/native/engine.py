@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int32, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from lima.sparse.engines.native.library import TYPES, Library, load_library
+from lima.sparse.engines.native.normalisation import NormReLU, affine_relu
+from lima.sparse.engines.plain import PlainNormalisation
 from lima.sparse.kernel_map import KernelMap, Pairs
 
 TILE_ROWS = 512
@@ -39,7 +41,7 @@ class OffsetOrder:
     order: Int64[Tensor, "offsets"]
 
 
-class NativeEngine:
+class NativeEngine(PlainNormalisation):
     """float32 and float64 on the CPU. Compiled at first use where the package came without the compiled library."""
 
     name = "native"
@@ -92,6 +94,38 @@ class NativeEngine:
         backwards = kernel_map if kernel_map.symmetric else kernel_map.transposed
         at_features = _convolve(gradient, weight, backwards, transposed=True) if for_features else None
         return at_features, _weight_gradient(features, weight, gradient, kernel_map) if for_weight else None
+
+    def norm_relu(self, features: Tensor, norm: nn.BatchNorm1d, residual: Tensor | None) -> Tensor:
+        """In training in one function; else as torch does it."""
+        running_mean, running_var, momentum = norm.running_mean, norm.running_var, norm.momentum
+        usual = running_mean is not None and running_var is not None and momentum is not None and norm.affine
+        if not (norm.training and usual) or (residual is not None and residual.dtype != features.dtype):
+            return super().norm_relu(features, norm, residual)
+        assert running_mean is not None
+        assert running_var is not None
+        assert momentum is not None
+        result, mean, variance = NormReLU.apply(features, norm.weight, norm.bias, residual, norm.eps, _library())
+        with torch.no_grad():
+            unbiased = variance * (len(features) / (len(features) - 1))
+            running_mean.lerp_(mean.to(running_mean.dtype), momentum)
+            running_var.lerp_(unbiased.to(running_var.dtype), momentum)
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked += 1
+        return result
+
+    def forward_fused(
+        self,
+        features: Tensor,
+        weight: Tensor,
+        kernel_map: KernelMap,
+        scale: Tensor,
+        shift: Tensor,
+        relu: bool,
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        """The convolution, then everything else in one pass."""
+        result = self.forward(features, weight, kernel_map)
+        return affine_relu(result, torch.zeros_like(scale), scale, shift, residual, relu, _library())
 
 
 def _library() -> Library:

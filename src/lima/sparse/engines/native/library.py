@@ -32,7 +32,7 @@ _WEIGHT_GRADIENT = (*[_pointer] * 7, *[_int64] * 5, _int)
 _FIND_PAIRS = (_pointer, _int64, _pointer, _int64, _pointer, _int64, *[_pointer] * 4, _int)
 _TILES = (*[_pointer] * 3, *[_int64] * 4, *[_pointer] * 3)
 _MOMENTS = (_pointer, _int64, _int64, *[_pointer] * 3, _int)
-_AFFINE_RELU = (*[_pointer] * 6, _int64, _int64, _int)
+_AFFINE_RELU = (*[_pointer] * 6, _int64, _int64, _int, _int)
 _GRADIENT_SUMS = (*[_pointer] * 4, _int64, _int64, *[_pointer] * 3, _int)
 _AFFINE_RELU_GRADIENT = (*[_pointer] * 9, _int64, _int64, _int)
 

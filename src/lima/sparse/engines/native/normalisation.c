@@ -1,15 +1,14 @@
 /* Batch norm, the sum with a shortcut, and ReLU in as few passes over memory as they take.
  *
- * Compiled once per instruction set and type; REAL and NAME as in convolution.c. Rows are taken in chunks that stay in
- * the cache. Sums over all rows are the sums of the chunks in their order, in double precision: the same bits whatever
+ * Compiled once per instruction set and type; REAL and NAME as in convolution.c. Rows are taken in chunks of
+ * ROWS_AT_ONCE, which stay in the cache. Sums over all rows are the sums of the chunks in their order, in double precision: the same bits whatever
  * the number of threads.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "parallel.h"
-
-#define ROWS_AT_ONCE 256
 
 typedef struct {
     const REAL *x, *residual, *y, *gradient; /* rows x columns each; residual may be NULL */
@@ -17,6 +16,7 @@ typedef struct {
     const REAL *mean, *scale, *shift, *slope; /* per column */
     double *first, *second;                  /* chunks x columns */
     int64_t rows, columns;
+    REAL least; /* of the result: 0 for ReLU, else minus infinity */
 } normalisation;
 
 static inline int64_t chunks_of(int64_t rows) { return (rows + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE; }
@@ -36,9 +36,9 @@ static void chunk_moments(void *context, atomic_int_fast64_t *next, int64_t chun
         const int64_t rows = rows_of(n, chunk);
         const REAL *const x = n->x + chunk * ROWS_AT_ONCE * columns;
         for (int64_t c = 0; c < columns; c++) mean[c] = squares[c] = 0;
-        for (int64_t r = 0; r < rows; r++)
-            for (int64_t c = 0; c < columns; c++) mean[c] += x[r * columns + c];
-        for (int64_t c = 0; c < columns; c++) mean[c] /= (REAL)rows;
+        for (int64_t r = 1; r < rows; r++) /* around the first row: a mean far from zero costs no digits */
+            for (int64_t c = 0; c < columns; c++) mean[c] += x[r * columns + c] - x[c];
+        for (int64_t c = 0; c < columns; c++) mean[c] = x[c] + mean[c] / (REAL)rows;
         for (int64_t r = 0; r < rows; r++)
             for (int64_t c = 0; c < columns; c++) {
                 const REAL d = x[r * columns + c] - mean[c];
@@ -75,6 +75,7 @@ static void chunk_forward(void *context, atomic_int_fast64_t *next, int64_t chun
     const normalisation *n = context;
     const int64_t columns = n->columns;
     const REAL *const restrict mean = n->mean, *const restrict scale = n->scale, *const restrict shift = n->shift;
+    const REAL least = n->least;
     for (int64_t chunk; (chunk = lima_take(next)) < chunks;) {
         const int64_t begin = chunk * ROWS_AT_ONCE, end = begin + rows_of(n, chunk);
         for (int64_t r = begin; r < end; r++) {
@@ -84,21 +85,21 @@ static void chunk_forward(void *context, atomic_int_fast64_t *next, int64_t chun
                 const REAL *const restrict residual = n->residual + r * columns;
                 for (int64_t c = 0; c < columns; c++) {
                     const REAL sum = (x[c] - mean[c]) * scale[c] + shift[c] + residual[c];
-                    y[c] = sum < 0 ? 0 : sum; /* NaN stays */
+                    y[c] = sum < least ? least : sum; /* NaN stays */
                 }
             } else {
                 for (int64_t c = 0; c < columns; c++) {
                     const REAL sum = (x[c] - mean[c]) * scale[c] + shift[c];
-                    y[c] = sum < 0 ? 0 : sum;
+                    y[c] = sum < least ? least : sum;
                 }
             }
         }
     }
 }
 
-/* result = max(0, (x - mean) * scale + shift + residual). */
+/* result = (x - mean) * scale + shift + residual, with relu at least 0. */
 void NAME(lima_affine_relu)(const REAL *x, const REAL *mean, const REAL *scale, const REAL *shift,
-                            const REAL *residual, REAL *result, int64_t rows, int64_t columns, int threads) {
+                            const REAL *residual, REAL *result, int64_t rows, int64_t columns, int relu, int threads) {
     normalisation n = {.x = x,
                        .residual = residual,
                        .result = result,
@@ -106,7 +107,8 @@ void NAME(lima_affine_relu)(const REAL *x, const REAL *mean, const REAL *scale, 
                        .scale = scale,
                        .shift = shift,
                        .rows = rows,
-                       .columns = columns};
+                       .columns = columns,
+                       .least = relu ? 0 : -INFINITY};
     lima_run(chunk_forward, &n, chunks_of(rows), threads);
 }
 

@@ -9,9 +9,8 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lima.sparse.engines.native.build import ROWS_AT_ONCE
 from lima.sparse.engines.native.library import Library
-
-ROWS_AT_ONCE = 256
 
 
 class NormReLU(torch.autograd.Function):
@@ -32,7 +31,9 @@ class NormReLU(torch.autograd.Function):
         inverse_deviation = torch.rsqrt(variance + eps)
         per_column = mean.to(x.dtype), (weight * inverse_deviation).to(x.dtype), bias.to(x.dtype).contiguous()
         result = torch.empty_like(x)
-        library.affine_relu[x.dtype](*_pointers(x, *per_column, residual, result), *x.shape, torch.get_num_threads())
+        library.affine_relu[x.dtype](
+            *_pointers(x, *per_column, residual, result), *x.shape, True, torch.get_num_threads()
+        )
         ctx.save_for_backward(x, result, weight, mean, inverse_deviation)
         ctx.has_residual, ctx.library = residual is not None, library
         ctx.mark_non_differentiable(mean, variance)
@@ -70,12 +71,13 @@ def affine_relu(
     scale: Float[Tensor, "columns"],
     shift: Float[Tensor, "columns"],
     residual: Float[Tensor, "rows columns"] | None,
+    relu: bool,
     library: Library,
 ) -> Float[Tensor, "rows columns"]:
-    """max(0, (x - mean) * scale + shift + residual), without gradients."""
+    """(x - mean) * scale + shift + residual, with `relu` at least 0; without gradients."""
     x, result = x.contiguous(), torch.empty_like(x, memory_format=torch.contiguous_format)
     given = [None if part is None else part.contiguous() for part in (x, mean, scale, shift, residual)]
-    library.affine_relu[x.dtype](*_pointers(*given, result), *x.shape, torch.get_num_threads())
+    library.affine_relu[x.dtype](*_pointers(*given, result), *x.shape, relu, torch.get_num_threads())
     return result
 
 
