@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -28,6 +28,14 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def spconv() -> None:
     pytest.importorskip("spconv.pytorch", reason="spconv is not installed: pip install spconv")
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def assert_same(
@@ -131,15 +139,26 @@ def test_strange_strides_and_the_same_bits() -> None:
 
 @pytest.mark.usefixtures("spconv")
 @pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU spconv finds a stream of its own")
-def test_the_stream_is_replaced_for_the_call_alone() -> None:
+def test_stream_and_threads_are_others_for_the_call_alone(threads: None) -> None:
     from spconv.pytorch import ops
 
     before = ops.get_current_stream
     with spconv_on(CPU):
-        assert ops.get_current_stream() == 0
+        assert (ops.get_current_stream(), torch.get_num_threads()) == (0, 1)
     with pytest.raises(KeyError), spconv_on(CPU):
         raise KeyError
     assert ops.get_current_stream is before
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("spconv")
+def test_two_threads_add_up_like_one(threads: None) -> None:
+    """With both of them at work one call in five goes wrong."""
+    kernel_map = KernelMaps("torch").strided(random_coordinates(10000, 12), 1, 2, 2)[1].transposed
+    features, weight = torch.randn(kernel_map.voxels_in, 4), random_weight(8, 4, 4).float()
+    first = ENGINE.forward(features, weight, kernel_map)
+    for _ in range(50):
+        assert torch.equal(ENGINE.forward(features, weight, kernel_map), first)
 
 
 def test_indice_pairs_by_hand() -> None:

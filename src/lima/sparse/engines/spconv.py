@@ -141,7 +141,7 @@ def spconv_on(device: torch.device) -> Iterator[None]:
     operations = _operations()
     with _one_at_a_time:
         threads, stream = torch.get_num_threads(), operations.get_current_stream
-        pass
+        torch.set_num_threads(1)
         if not torch.cuda.is_available():
             operations.get_current_stream = lambda: 0
         try:
