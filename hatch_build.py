@@ -6,7 +6,7 @@ ctypes and links against neither Python nor torch.
 
 from __future__ import annotations
 
-import importlib.util
+import runpy
 import sysconfig
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,11 @@ class NativeEngineHook(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if self.target_name != "wheel" or version == "editable":
             return
-        spec = importlib.util.spec_from_file_location("native_build", Path(self.root, NATIVE, "build.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        build = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(build)
-        library = Path(self.root, "build", build.library_name())
+        build = runpy.run_path(str(Path(self.root, NATIVE, "build.py")))  # importing lima would need torch
+        library = Path(self.root, "build", build["library_name"]())
         try:
-            build.compile_library(library)
-        except build.CannotCompileError as error:
+            build["compile_library"](library)
+        except build["CannotCompileError"] as error:
             self.app.display_warning(f"the wheel comes without the native engine: {error}")
             return
         build_data["force_include"][str(library)] = f"{NATIVE.removeprefix('src/')}/{library.name}"

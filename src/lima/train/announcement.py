@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Series
 
+import torch
 from torch import nn
 
 from lima.method.voxel_sums import FIRST_CAPACITY
 from lima.scene import Sequence
+from lima.sparse.engines import engine_for
 from lima.train.loader import Teaching
 from lima.train.progress import size
-from lima.train.trainer import Trainer
+from lima.train.trainer import Trainer, training_type
 
 
 def announce_data(sequences: Series[Sequence], trainer: Trainer) -> list[str]:
@@ -44,6 +46,7 @@ def announce_run(sequences: Series[Sequence], teaching: Teaching, trainer: Train
         f"teacher {teaching.name}: {seen}",
         f"student {config.student.backbone}: {_millions(method.student)} M parameters, and {_millions(method.head)} M "
         f"in the head, which is dropped at the end",
+        _engine_line(trainer.processes.device),
     ]
     if config.method.frames > 1:
         bound = memory_bound_bytes(config.method.frames, points, teaching.dim)
@@ -64,6 +67,11 @@ def memory_bound_bytes(frames: int, points: int, dim: int) -> int:
     of_index = 8 + 8 + 8
     of_sums = 4 * dim + 12 + 4 + 8
     return voxels * (of_frame + of_index) + max(2 * (voxels + 1), FIRST_CAPACITY) * of_sums
+
+
+def _engine_line(device: torch.device) -> str:
+    engine = engine_for(device, training_type(device))
+    return f"sparse convolution by the engine {engine.name}: {engine.details()}"
 
 
 def _millions(module: nn.Module) -> str:
