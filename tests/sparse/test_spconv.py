@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from benchmarks.peers import PeerUNet, Place, SpconvKit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lima.sparse import KernelMap, KernelMaps
+from lima.sparse import KernelMap, KernelMaps, SparseTensor
 from lima.sparse.engines.engine import Engine
 from lima.sparse.engines.spconv import SpconvEngine, indice_pairs, spconv_on
+from lima.students.minkunet import MinkUNet
 from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold
 from tests.sparse.voxel_sets import coordinates, random_coordinates
 
@@ -159,6 +161,30 @@ def test_two_threads_add_up_like_one(threads: None) -> None:
     first = ENGINE.forward(features, weight, kernel_map)
     for _ in range(50):
         assert torch.equal(ENGINE.forward(features, weight, kernel_map), first)
+
+
+@pytest.mark.usefixtures("spconv")
+def test_its_own_network_is_ours_with_our_weights() -> None:
+    """Layers, maps and voxels all of spconv's making (benchmarks/peers.py): same sizes, outputs and gradients."""
+    cells, blocks = random_coordinates(3000, 20, batches=1), (1, 1, 1, 2, 1, 1, 1, 1)
+    features = torch.randn(len(cells), 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.manual_seed(0)
+    ours, kit = MinkUNet(blocks, width=0.5).double(), SpconvKit()
+    theirs, place = PeerUNet(kit, blocks, width=0.5).double(), Place.of(cells)
+    theirs.copy_weights(ours)
+    assert sum(p.numel() for p in theirs.parameters()) == sum(p.numel() for p in ours.parameters())
+    maps, voxels = KernelMaps("torch"), [len(cells)]
+    coarse = cells
+    for level in range(4):
+        coarse, _ = maps.strided(coarse, 2**level, 2, 2)
+        voxels.append(len(coarse))
+    assert kit.find_maps(kit.voxels(features, place)) == voxels
+    inputs = [features.clone().requires_grad_() for _ in range(2)]
+    with kit.at_work(CPU):
+        outputs = [ours(SparseTensor(inputs[0], cells)).features, theirs(kit.voxels(inputs[1], place)).features]
+        gradients = [torch.autograd.grad(o.square().mean(), i)[0] for o, i in zip(outputs, inputs, strict=True)]
+    for ours_value, theirs_value in (outputs, gradients):
+        assert (ours_value - theirs_value).abs().max() < 1e-10 * ours_value.abs().max()
 
 
 def test_indice_pairs_by_hand() -> None:
