@@ -26,20 +26,16 @@ from lima.sparse import (
     TransposedConv3d,
     convolve,
 )
-from lima.sparse.engines import ENGINES, ENVIRONMENT_VARIABLE, Engine, PyTorchEngine, engine_for
+from lima.sparse.engines import ENVIRONMENT_VARIABLE, Engine, PyTorchEngine, engine_for
 from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold, dense_transposed
+from tests.sparse.every_engine import in_every_type, on_every_device, on_every_engine, skip_if_refused
 from tests.sparse.voxel_sets import coordinates, random_coordinates
 
-DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
-TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 OPERATORS = ["submanifold", "strided", "inverse", "transposed"]
 FAR = 3 * 2**19  # more than 2^20, and divisible by the steps used here
 RANDOM = random_coordinates(350, 4)
 KERNEL_OF = {"submanifold": (3, 1), "strided": (3, 2), "inverse": (2, 2), "transposed": (3, 2)}
 
-on_every_engine = pytest.mark.parametrize("engine", [engine.name for engine in ENGINES])
-on_every_device = pytest.mark.parametrize("device", DEVICES)
-in_every_type = pytest.mark.parametrize("dtype", TYPES, ids=lambda dtype: str(dtype).removeprefix("torch."))
 for_every_operator = pytest.mark.parametrize("operator", OPERATORS)
 
 
@@ -76,12 +72,6 @@ def kernels(operator: str) -> st.SearchStrategy[tuple[int, int]]:
     if operator == "submanifold":
         return st.tuples(st.sampled_from([1, 3, 5]), st.integers(1, 3))
     return st.tuples(st.integers(1, 4), st.integers(2, 3))
-
-
-def skip_if_refused(engine: str, device: str, dtype: torch.dtype) -> None:
-    refusal = next(e for e in ENGINES if e.name == engine).refusal(torch.device(device), dtype)
-    if refusal is not None:
-        pytest.skip(f"{engine} takes no {dtype} on {device}: {refusal}")
 
 
 def randn(*shape: int, seed: int) -> Tensor:
@@ -212,6 +202,7 @@ def test_operands_need_not_be_contiguous(device: str, engine: str, dtype: torch.
 @on_every_engine
 @for_every_operator
 def test_one_gradient_alone_is_that_of_both(device: str, engine: str, operator: str) -> None:
+    skip_if_refused(engine, device)
     here = problem(operator, RANDOM, *KERNEL_OF[operator], engine, device)
     features, weight, direction = random_operands(here, 6, 9, torch.float32)
     _, *both = value_and_gradients(convolution(here, engine), features, weight, direction)
@@ -230,6 +221,7 @@ def test_one_gradient_alone_is_that_of_both(device: str, engine: str, operator: 
 @for_every_operator
 def test_the_order_of_the_voxels_does_not_matter(device: str, engine: str, operator: str) -> None:
     """Against ascending order: the same value, and the same gradient, at the same cell."""
+    skip_if_refused(engine, device)
     sorted_cells = torch.unique(RANDOM, dim=0)
     results = []
     for cells in (sorted_cells, RANDOM):
@@ -253,6 +245,7 @@ def test_the_order_of_the_voxels_does_not_matter(device: str, engine: str, opera
 @for_every_operator
 def test_strangers_a_million_cells_away_change_nothing(device: str, engine: str, operator: str) -> None:
     """Two sets of voxels in one grid give what each gives alone, and it does not matter where in space a set is."""
+    skip_if_refused(engine, device)
     kernel_size, step = KERNEL_OF[operator]
     shift = torch.tensor([0, FAR, FAR, FAR]) // (step if operator == "transposed" else 1)
     union = problem(operator, torch.cat([RANDOM, RANDOM + shift]), kernel_size, step, engine, device)
@@ -276,6 +269,7 @@ def test_strangers_a_million_cells_away_change_nothing(device: str, engine: str,
 @on_every_engine
 def test_batch_entries_never_mix(device: str, engine: str) -> None:
     """What happens in one entry changes not a bit in another, though their cells coincide or touch."""
+    skip_if_refused(engine, device)
     cells = random_coordinates(600, 4, batches=3)
     features = randn(len(cells), 6, seed=0).float()
     changed = features.clone()

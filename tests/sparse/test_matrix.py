@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lima.sparse.matrix import SparseMatrix
-
-TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+from tests.sparse.every_engine import in_every_type, on_every_device
 
 
 @st.composite
@@ -30,20 +29,26 @@ def matrices(draw: st.DrawFn) -> tuple[SparseMatrix, Tensor]:
     return SparseMatrix.of_entries(outputs, inputs, rows_out, rows_in, weights), dense
 
 
-@pytest.mark.parametrize("dtype", TYPES)
+def on(device: str, matrix: SparseMatrix) -> SparseMatrix:
+    weights = None if matrix.weights is None else matrix.weights.to(device)
+    return SparseMatrix(matrix.inputs.to(device), matrix.starts.to(device), matrix.rows_in, weights)
+
+
+@on_every_device
+@in_every_type
 @settings(deadline=None, max_examples=60)
 @given(both=matrices(), dim=st.sampled_from([1, 3, 8, 17]))
-def test_product_and_gradient(dtype: torch.dtype, both: tuple[SparseMatrix, Tensor], dim: int) -> None:
+def test_product_and_gradient(device: str, dtype: torch.dtype, both: tuple[SparseMatrix, Tensor], dim: int) -> None:
     """In small whole numbers, so that every type is exact."""
-    matrix, dense = both
+    matrix, dense = on(device, both[0]), both[1]
     generator = torch.Generator().manual_seed(0)
-    features = torch.randint(-3, 4, (dense.shape[1], dim), generator=generator).to(dtype).requires_grad_()
-    direction = torch.randint(-3, 4, (len(dense), dim), generator=generator).to(dtype)
+    features = torch.randint(-3, 4, (dense.shape[1], dim), generator=generator).to(device, dtype).requires_grad_()
+    direction = torch.randint(-3, 4, (len(dense), dim), generator=generator).to(device, dtype)
     product = matrix @ features
     (gradient,) = torch.autograd.grad(product, features, direction)
     assert product.dtype == gradient.dtype == dtype
-    assert torch.equal(product.double(), dense @ features.double())
-    assert torch.equal(gradient.double(), dense.T @ direction.double())
+    assert torch.equal(product.cpu().double(), dense @ features.cpu().double())
+    assert torch.equal(gradient.cpu().double(), dense.T @ direction.cpu().double())
 
 
 @settings(deadline=None, max_examples=60)
@@ -69,12 +74,12 @@ def test_sums_over_the_number_of_entries(both: tuple[SparseMatrix, Tensor], dim:
         assert torch.allclose(value, wanted, rtol=1e-12, atol=1e-12)
 
 
+@on_every_device
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_long_sums_are_kept_in_single_precision(dtype: torch.dtype) -> None:
+def test_long_sums_are_kept_in_single_precision(device: str, dtype: torch.dtype) -> None:
     """Ten thousand ones: either type alone stops counting at a few thousand at most."""
-    everything = torch.arange(10_000)
-    matrix = SparseMatrix.of_rows(everything, torch.tensor([10_000]), 10_000)
-    ones = torch.ones(10_000, 3, dtype=dtype)
+    matrix = on(device, SparseMatrix.of_rows(torch.arange(10_000), torch.tensor([10_000]), 10_000))
+    ones = torch.ones(10_000, 3, dtype=dtype, device=device)
     assert (matrix @ ones).tolist() == [[float(torch.tensor(10_000.0).to(dtype))] * 3]
     assert matrix.mean(ones * 100).tolist() == [[100.0] * 3], "a sum beyond the type's range is none beyond its mean's"
 

@@ -18,16 +18,14 @@ from lima.sparse import (
     find_voxels,
     scatter_mean,
 )
-from lima.sparse.engines import ENGINES
 from tests.oracles.points import (
     slow_devoxelise_nearest,
     slow_devoxelise_trilinear,
     slow_find_voxels,
     slow_scatter_mean,
 )
+from tests.sparse.every_engine import on_every_device, on_every_engine, skip_if_refused
 from tests.sparse.voxel_sets import coordinates, random_coordinates
-
-on_every_engine = pytest.mark.parametrize("engine", [engine.name for engine in ENGINES])
 
 
 @st.composite
@@ -46,61 +44,73 @@ def random_features(rows: int, dim: int) -> Tensor:
 
 
 def assert_same(ours: Callable[[Tensor], Tensor], twin: Callable[[Tensor], Tensor], features: Tensor) -> None:
-    """Values, and the gradients of a linear form of them."""
-    features = features.detach().requires_grad_()
-    value, expected = ours(features), twin(features)
+    """Values, and the gradients of a linear form of them. The twin works on the CPU."""
+    here, features = features.detach().requires_grad_(), features.detach().cpu().requires_grad_()
+    value, expected = ours(here), twin(features)
     direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    (gradient,) = torch.autograd.grad(value, features, direction)
+    (gradient,) = torch.autograd.grad(value, here, direction.to(value.device))
     wanted = torch.zeros_like(features)
     if expected.requires_grad:  # where nothing is near, the twin does not touch the features
         (wanted,) = torch.autograd.grad(expected, features, direction)
-    assert torch.allclose(value, expected, rtol=1e-9, atol=1e-9)
-    assert torch.allclose(gradient, wanted, rtol=1e-9, atol=1e-9)
+    assert torch.allclose(value.cpu(), expected, rtol=1e-9, atol=1e-9)
+    assert torch.allclose(gradient.cpu(), wanted, rtol=1e-9, atol=1e-9)
 
 
+@on_every_device
 @on_every_engine
 @settings(deadline=None, max_examples=40)
 @given(cells=coordinates(), stride=st.integers(1, 3), data=st.data())
-def test_find_voxels(engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
+def test_find_voxels(device: str, engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
+    skip_if_refused(engine, device)
     positions, batch = data.draw(points(stride))
-    voxels = SparseTensor(torch.zeros(len(cells), 1), cells, stride, KernelMaps(engine))
-    assert find_voxels(voxels, positions, batch).tolist() == slow_find_voxels(cells, stride, positions, batch)
+    voxels = SparseTensor(torch.zeros(len(cells), 1, device=device), cells.to(device), stride, KernelMaps(engine))
+    found = find_voxels(voxels, positions.to(device), batch.to(device))
+    assert found.tolist() == slow_find_voxels(cells, stride, positions, batch)
 
 
+@on_every_device
 @on_every_engine
 @settings(deadline=None, max_examples=40)
 @given(cells=coordinates(), stride=st.integers(1, 3), data=st.data())
-def test_devoxelise_trilinear(engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
+def test_devoxelise_trilinear(device: str, engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
+    skip_if_refused(engine, device)
     positions, batch = data.draw(points(stride))
+    there = [x.to(device) for x in (cells, positions, batch)]
+
+    def ours(features: Tensor) -> Tensor:
+        return devoxelise_trilinear(SparseTensor(features, there[0], stride, KernelMaps(engine)), *there[1:])
+
     assert_same(
-        lambda f: devoxelise_trilinear(SparseTensor(f, cells, stride, KernelMaps(engine)), positions, batch),
-        lambda f: slow_devoxelise_trilinear(f, cells, stride, positions, batch),
-        random_features(len(cells), 5),
+        ours,
+        lambda features: slow_devoxelise_trilinear(features, cells, stride, positions, batch),
+        random_features(len(cells), 5).to(device),
     )
 
 
 rows_of_points = st.lists(st.integers(-1, 7), max_size=30)
 
 
+@on_every_device
 @settings(deadline=None, max_examples=60)
-@given(rows_of_points, st.sampled_from([1, 4, 17]))
-def test_scatter_mean(voxel_of_point: list[int], dim: int) -> None:
-    rows = torch.tensor(voxel_of_point, dtype=torch.int64)
+@given(voxel_of_point=rows_of_points, dim=st.sampled_from([1, 4, 17]))
+def test_scatter_mean(device: str, voxel_of_point: list[int], dim: int) -> None:
+    rows = torch.tensor(voxel_of_point, dtype=torch.int64, device=device)
     assert_same(
-        lambda f: scatter_mean(f, rows, 8),
-        lambda f: slow_scatter_mean(f, voxel_of_point, 8),
-        random_features(len(rows), dim),
+        lambda features: scatter_mean(features, rows, 8),
+        lambda features: slow_scatter_mean(features, voxel_of_point, 8),
+        random_features(len(rows), dim).to(device),
     )
 
 
+@on_every_device
 @settings(deadline=None, max_examples=60)
-@given(rows_of_points.filter(bool), st.sampled_from([1, 4, 17]))
-def test_devoxelise_nearest(voxel_of_point: list[int], dim: int) -> None:
-    rows = torch.tensor(voxel_of_point, dtype=torch.int64)
+@given(voxel_of_point=rows_of_points.filter(bool), dim=st.sampled_from([1, 4, 17]))
+def test_devoxelise_nearest(device: str, voxel_of_point: list[int], dim: int) -> None:
+    rows = torch.tensor(voxel_of_point, dtype=torch.int64, device=device)
     assert_same(
-        lambda f: devoxelise_nearest(f, rows),
-        lambda f: slow_devoxelise_nearest(f, voxel_of_point),
-        random_features(8, dim),
+        lambda features: devoxelise_nearest(features, rows),
+        lambda features: slow_devoxelise_nearest(features, voxel_of_point),
+        random_features(8, dim).to(device),
     )
 
 
@@ -164,11 +174,12 @@ def test_no_voxels_and_no_points(voxels: int, points: int) -> None:
     assert scatter_mean(torch.ones(points, 2), rows, voxels).tolist() == [[0.0, 0.0]] * voxels
 
 
-def test_twice_the_same_is_bit_for_bit_the_same() -> None:
-    cells = random_coordinates(500, 5)
-    features = random_features(len(cells), 9).float().requires_grad_()
-    positions = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)) * 10 - 5
-    batch = torch.arange(3000) % 2
+@on_every_device
+def test_twice_the_same_is_bit_for_bit_the_same(device: str) -> None:
+    cells = random_coordinates(500, 5).to(device)
+    features = random_features(len(cells), 9).float().to(device).requires_grad_()
+    positions = torch.rand(3000, 3, generator=torch.Generator().manual_seed(0)).to(device) * 10 - 5
+    batch = torch.arange(3000, device=device) % 2
     runs = []
     for _ in range(2):
         voxels = SparseTensor(features, cells)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from lima.sparse import AveragePool3d, GlobalPool, KernelMaps, MaxPool3d, SparseTensor
 from lima.sparse.pooling import give_to_winners, give_to_winners_by_offset
 from tests.oracles.dense_pool import dense_average_pool, dense_max_pool
+from tests.sparse.every_engine import in_every_type, on_every_device
 from tests.sparse.voxel_sets import coordinates, random_coordinates
 
 WINDOWS = [(1, 1), (2, 1), (2, 2), (3, 1), (3, 2), (4, 2), (4, 3), (5, 3)]
 """(kernel size, step): all that a coarse voxel sees something in, up to 5."""
-TYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 
 windows = st.sampled_from(WINDOWS)
 dims = st.sampled_from([1, 3, 17])
@@ -37,46 +37,68 @@ def value_and_gradient(function: Callable[[Tensor], Tensor], features: Tensor) -
     features = features.detach().requires_grad_()
     value = function(features)
     direction = torch.arange(1.0, value.numel() + 1, dtype=torch.float64).sin().view(value.shape).bfloat16()
-    return value.detach(), torch.autograd.grad(value, features, direction.to(value.dtype))[0]
+    (gradient,) = torch.autograd.grad(value, features, direction.to(value))
+    return value.detach().cpu(), gradient.cpu()
 
 
+def pooled(pool: nn.Module, features: Tensor, cells: Tensor) -> Tensor:
+    result: Tensor = pool(SparseTensor(features, cells.to(features.device))).features
+    return result
+
+
+@on_every_device
 @pytest.mark.parametrize("pool", POOLS)
 @settings(deadline=None, max_examples=40)
 @given(cells=coordinates(), window=windows, dim=dims)
-def test_the_dense_twin(pool: type[nn.Module], cells: Tensor, window: tuple[int, int], dim: int) -> None:
+def test_the_dense_twin(device: str, pool: type[nn.Module], cells: Tensor, window: tuple[int, int], dim: int) -> None:
     features = random_features(len(cells), dim)
-    ours = value_and_gradient(lambda f: pool(*window)(SparseTensor(f, cells)).features, features)
+    ours = value_and_gradient(lambda f: pooled(pool(*window), f, cells), features.to(device))
     twin = value_and_gradient(lambda f: POOLS[pool](f, cells, *window), features)
     for value, expected in zip(ours, twin, strict=True):
         assert torch.allclose(value, expected, rtol=1e-12, atol=1e-12)
 
 
+@on_every_device
 @settings(deadline=None, max_examples=40)
 @given(cells=coordinates(), window=windows, levels=st.integers(1, 3))
 def test_among_equals_the_first_of_the_window_gets_the_gradient(
-    cells: Tensor, window: tuple[int, int], levels: int
+    device: str, cells: Tensor, window: tuple[int, int], levels: int
 ) -> None:
     """Whatever the order of the voxels: torch's dense pooling does the same, x counting slowest."""
     features = torch.randint(levels, (len(cells), 3), generator=torch.Generator().manual_seed(0)).double()
-    ours = value_and_gradient(lambda f: MaxPool3d(*window)(SparseTensor(f, cells)).features, features)
+    ours = value_and_gradient(lambda f: pooled(MaxPool3d(*window), f, cells), features.to(device))
     twin = value_and_gradient(lambda f: dense_max_pool(f, cells, *window), features)
     for value, expected in zip(ours, twin, strict=True):
         assert torch.allclose(value, expected, rtol=1e-12, atol=1e-12)
 
 
+@on_every_device
+@in_every_type
 @pytest.mark.parametrize("pool", POOLS)
-@pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("window", [(2, 2), (3, 2)])
-def test_every_type_to_its_own_rounding(pool: type[nn.Module], dtype: torch.dtype, window: tuple[int, int]) -> None:
+def test_every_type_to_its_own_rounding(
+    device: str, dtype: torch.dtype, pool: type[nn.Module], window: tuple[int, int]
+) -> None:
     """The largest is one of the inputs, exactly; a mean is rounded once, and its gradient once per summand."""
     cells = random_coordinates(500, 5)
     features = random_features(len(cells), 6).to(dtype)
-    ours = value_and_gradient(lambda f: pool(*window)(SparseTensor(f, cells)).features, features)
+    ours = value_and_gradient(lambda f: pooled(pool(*window), f, cells), features.to(device))
     twin = value_and_gradient(lambda f: POOLS[pool](f, cells, *window), features.double())
     assert ours[0].dtype == ours[1].dtype == dtype
     value_units, gradient_units = (0, 8) if pool is MaxPool3d else (1, 8)
     assert ((ours[0].double() - twin[0]).abs() <= value_units * torch.finfo(dtype).eps * twin[0].abs().max()).all()
     assert torch.allclose(ours[1].double(), twin[1], rtol=0, atol=gradient_units * torch.finfo(dtype).eps)
+
+
+@on_every_device
+@pytest.mark.parametrize("pool", POOLS)
+def test_twice_the_same_is_bit_for_bit_the_same(device: str, pool: type[nn.Module]) -> None:
+    """Windows that overlap, so that rows are added to from several."""
+    cells = random_coordinates(3000, 8)
+    features = random_features(len(cells), 33).float().to(device)
+    runs = [value_and_gradient(lambda f: pooled(pool(3, 2), f, cells), features) for _ in range(2)]
+    for first, second in zip(*runs, strict=True):
+        assert torch.equal(first, second)
 
 
 def test_a_mean_of_large_numbers_does_not_overflow() -> None:
@@ -124,10 +146,10 @@ def test_what_is_not_a_number_wins() -> None:
 def test_results_keep_resolution_and_maps_of_a_strided_convolution(pool: type[nn.Module]) -> None:
     cells = random_coordinates(100, 5)
     voxels = SparseTensor(random_features(len(cells), 2), cells, stride=2)
-    pooled = pool(3, 2)(voxels)
-    assert pooled.stride == 4
-    assert pooled.maps is voxels.maps
-    assert pooled.coordinates is voxels.maps.strided(cells, 2, 3, 2)[0]
+    result = pool(3, 2)(voxels)
+    assert result.stride == 4
+    assert result.maps is voxels.maps
+    assert result.coordinates is voxels.maps.strided(cells, 2, 3, 2)[0]
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -145,27 +167,29 @@ def test_windows_that_miss_voxels_are_refused(pool: type[nn.Module], kernel_size
         pool(kernel_size, step)
 
 
+@on_every_device
 @pytest.mark.parametrize("mode", ["mean", "max"])
 @settings(deadline=None, max_examples=40)
 @given(cells=coordinates(), dim=dims, levels=st.sampled_from([2, 10**6]))
-def test_global_pool_in_loops(mode: Literal["mean", "max"], cells: Tensor, dim: int, levels: int) -> None:
+def test_global_pool_in_loops(device: str, mode: Literal["mean", "max"], cells: Tensor, dim: int, levels: int) -> None:
     """Of four entries, some without a voxel. Few levels make ties: the first in order of the cells wins."""
     features = torch.randint(levels, (len(cells), dim), generator=torch.Generator().manual_seed(0)).double() / levels
 
     def twin(features: Tensor) -> Tensor:
-        pooled = []
+        results = []
         for entry in range(4):
             cells_of_entry = sorted((cell, row) for row, cell in enumerate(cells.tolist()) if cell[0] == entry)
             rows = [features[row] for _, row in cells_of_entry]
             if not rows:
-                pooled.append(features.new_zeros(dim))
+                results.append(features.new_zeros(dim))
             elif mode == "mean":
-                pooled.append(sum(rows) / len(rows))
+                results.append(sum(rows) / len(rows))
             else:
-                pooled.append(torch.stack([max(column, key=Tensor.item) for column in zip(*rows, strict=True)]))
-        return torch.stack(pooled)
+                results.append(torch.stack([max(column, key=Tensor.item) for column in zip(*rows, strict=True)]))
+        return torch.stack(results)
 
-    ours = value_and_gradient(lambda f: GlobalPool(mode)(SparseTensor(f, cells), 4), features)
+    there = cells.to(device)
+    ours = value_and_gradient(lambda f: GlobalPool(mode)(SparseTensor(f, there), 4), features.to(device))
     for value, expected in zip(ours, value_and_gradient(twin, features), strict=True):
         assert torch.allclose(value, expected, rtol=1e-12, atol=1e-12)
 

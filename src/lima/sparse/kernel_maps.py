@@ -7,6 +7,7 @@ from jaxtyping import Int, Int64
 from torch import Tensor
 
 from lima.sparse.coordinates import Grid, SortedVoxels, unique_coordinates
+from lima.sparse.eager import eager
 from lima.sparse.engines import Engine, engine_for
 from lima.sparse.kernel_map import KernelMap, kernel_offsets
 
@@ -79,6 +80,7 @@ class KernelMaps:
         self._strided: dict[tuple[int, int, int], KernelMap] = {}
         self._generated: dict[tuple[int, int, int], tuple[Tensor, KernelMap, KernelMaps]] = {}
 
+    @eager
     def voxels(self, coordinates: Int[Tensor, "voxels 4"], stride: int) -> SortedVoxels:
         """The sorted cells of a resolution. Raises ValueError where it has held others before."""
         if stride not in self._voxels:
@@ -88,6 +90,7 @@ class KernelMaps:
             raise ValueError(f"these kernel maps belong to other voxels of stride {stride}: give every batch its own")
         return known
 
+    @eager
     def submanifold(
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, dilation: int
     ) -> KernelMap:
@@ -98,6 +101,7 @@ class KernelMaps:
             self._submanifold[name] = submanifold_map(voxels, kernel_size, dilation, self.finder(coordinates.device))
         return self._submanifold[name]
 
+    @eager
     def strided(
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
     ) -> tuple[Int[Tensor, "coarse 4"], KernelMap]:
@@ -115,6 +119,7 @@ class KernelMaps:
             self._strided[name] = strided_map(fine, coarse, kernel_size, step, self.finder(coordinates.device))
         return coarse.original, self._strided[name]
 
+    @eager
     def inverse(
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
     ) -> tuple[Int[Tensor, "fine 4"], KernelMap]:
@@ -128,6 +133,7 @@ class KernelMaps:
             )
         return self._voxels[stride // step].original, self._strided[name].transposed
 
+    @eager
     def generated(
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
     ) -> tuple[Int[Tensor, "fine 4"], KernelMap, KernelMaps]:

@@ -56,9 +56,8 @@ class SparseMatrix:
     @cached_property
     def transposed(self) -> SparseMatrix:
         """The matrix from outputs to inputs."""
-        rows_out = len(self.starts) - 1
-        outputs = torch.repeat_interleave(torch.arange(rows_out, device=self.inputs.device), self.counts)
-        return SparseMatrix.of_entries(self.inputs, outputs, self.rows_in, rows_out, self.weights)
+        outputs = torch.repeat_interleave(self.counts)
+        return SparseMatrix.of_entries(self.inputs, outputs, self.rows_in, len(self.starts) - 1, self.weights)
 
     def __matmul__(self, features: Float[Tensor, "rows dim"]) -> Float[Tensor, "new_rows dim"]:
         """The weighted sums, differentiable once in the features. No row is copied, and every run gives the same bits.

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lima.sparse.convolution import convolve, in_autocast_type
+from lima.sparse.eager import eager
 from lima.sparse.engines import engine_for
 from lima.sparse.kernel_map import KernelMap
 from lima.sparse.kernel_maps import KernelMaps
@@ -46,6 +47,7 @@ class Convolution3d(nn.Module):
         """From these voxels to those of the result."""
         raise NotImplementedError
 
+    @eager
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         step = self.step_from(voxels)
         return step.with_features(convolve(voxels.features, self.weight, step.kernel_map, voxels.maps.engine))
@@ -94,7 +96,7 @@ class TransposedConv3d(Convolution3d):
     """The generative transposed convolution: onto all cells step * c + offset around the occupied cells c.
 
     Where `InverseConv3d` returns to voxels that were there before, this one makes its own, in ascending order, with
-    kernel maps of their own, whatever else was at that stride (Gwak et al., arXiv 2006.12356, section 4.2).
+    kernel maps of their own, whatever else was at that stride (Gwak et al., arXiv 2006.12356).
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
@@ -135,6 +137,7 @@ class ConvNormReLU(nn.Module):
         self.convolution = convolution
         self.norm = SparseBatchNorm(dim)
 
+    @eager
     def forward(self, voxels: SparseTensor, residual: SparseTensor | None = None) -> SparseTensor:
         shortcut = None if residual is None else residual.features
         if not self.training and not torch.is_grad_enabled():

@@ -14,11 +14,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lima.sparse.coordinates import Grid, unique_coordinates
+from lima.sparse.eager import eager
 from lima.sparse.kernel_map import kernel_offsets
 from lima.sparse.matrix import SparseMatrix
 from lima.sparse.tensor import SparseTensor
 
 
+@eager
 def find_voxels(
     voxels: SparseTensor, positions: Float[Tensor, "points 3"], batch_of_point: Int64[Tensor, "points"]
 ) -> Int64[Tensor, "points"]:
@@ -27,6 +29,7 @@ def find_voxels(
     return _rows_at(voxels, torch.cat([batch_of_point[:, None], cells], dim=1), [(0, 0, 0)]).squeeze(1)
 
 
+@eager
 def scatter_mean(
     features: Float[Tensor, "points dim"], voxel_of_point: Int64[Tensor, "points"], voxels: int
 ) -> Float[Tensor, "voxels dim"]:
@@ -37,6 +40,7 @@ def scatter_mean(
     return _points_by_voxels(voxel_of_point, voxels).transposed.mean(features)
 
 
+@eager
 def devoxelise_nearest(
     features: Float[Tensor, "voxels dim"], voxel_of_point: Int64[Tensor, "points"]
 ) -> Float[Tensor, "points dim"]:
@@ -44,23 +48,24 @@ def devoxelise_nearest(
     return _points_by_voxels(voxel_of_point, len(features)) @ features
 
 
+@eager
 def devoxelise_trilinear(
     voxels: SparseTensor, positions: Float[Tensor, "points 3"], batch_of_point: Int64[Tensor, "points"]
 ) -> Float[Tensor, "points dim"]:
     """Every point takes the trilinear interpolation between the eight cell centres around it.
 
-    Cells without a voxel are left out and the weights of the others divided by their sum, as in TorchSparse (Tang et
+    Cells without a voxel are left out and the weights of the others divided by their sum, as in SPVNAS (Tang et
     al., arXiv 2007.16100); a point with no voxel around it takes zeros. There the features stand at the lower corners
     of the cells, here at the centres, where the mean of points spread over a cell is. Differentiable in the features;
     positions get no gradient.
     """
     from_centre = positions.detach().double() / voxels.stride - 0.5
     lowest = torch.floor(from_centre)
-    corners = kernel_offsets(2)
-    rows = _rows_at(voxels, torch.cat([batch_of_point[:, None], lowest.long()], dim=1), corners)
-    upper_share = (from_centre - lowest)[:, None, :]
-    is_upper = torch.tensor(corners, device=rows.device, dtype=torch.bool)
-    weights = torch.where(is_upper, upper_share, 1 - upper_share).prod(dim=2)
+    rows = _rows_at(voxels, torch.cat([batch_of_point[:, None], lowest.long()], dim=1), kernel_offsets(2))
+    upper = from_centre - lowest
+    x, y, z = torch.stack([1 - upper, upper], dim=1).unbind(dim=2)
+    in_order_of_offsets = x[:, :, None, None] * y[:, None, :, None] * z[:, None, None, :]
+    weights = in_order_of_offsets.flatten(start_dim=1)
     used = (rows >= 0) & (weights > 0)
     weights = weights * used
     weights = weights / weights.sum(dim=1, keepdim=True)
@@ -82,9 +87,7 @@ def _rows_at(
     grid = Grid.around(torch.cat([known.coordinates, wanted]), margin=1)
     steps = [grid.step(*offset) for offset in offsets]
     found = voxels.maps.finder(cells.device).find_pairs(grid.keys(known.coordinates), grid.keys(wanted), steps)
-    rows = cells.new_full((len(offsets), len(wanted)), -1)
-    for row, inputs, outputs in zip(
-        rows, found.inputs.split(found.counts), found.outputs.split(found.counts), strict=True
-    ):
-        row[outputs] = known.to_original(inputs)
-    return rows.T[wanted_of_point]
+    rows = cells.new_full((len(wanted), len(offsets)), -1)
+    offset_of_pair = torch.repeat_interleave(torch.tensor(found.counts, device=rows.device))
+    rows[found.outputs, offset_of_pair] = known.to_original(found.inputs)
+    return rows[wanted_of_point]

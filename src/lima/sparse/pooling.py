@@ -9,6 +9,7 @@ from jaxtyping import Float, Int32
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from lima.sparse.eager import eager
 from lima.sparse.kernel_map import KernelMap
 from lima.sparse.matrix import SparseMatrix
 from lima.sparse.tensor import SparseTensor
@@ -29,6 +30,7 @@ class MaxPool3d(nn.Module):
         _check_window(kernel_size, step)
         self.kernel_size, self.step = kernel_size, step
 
+    @eager
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         coordinates, kernel_map = voxels.maps.strided(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
         features = _Largest.apply(voxels.features, kernel_map)
@@ -46,6 +48,7 @@ class AveragePool3d(nn.Module):
         _check_window(kernel_size, step)
         self.kernel_size, self.step = kernel_size, step
 
+    @eager
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         coordinates, kernel_map = voxels.maps.strided(voxels.coordinates, voxels.stride, self.kernel_size, self.step)
         features = kernel_map.layout(_windows).mean(voxels.features)
@@ -64,6 +67,7 @@ class GlobalPool(nn.Module):
             raise ValueError(f"a global pool takes the mean or the max, got {mode!r}")
         self.mode = mode
 
+    @eager
     def forward(self, voxels: SparseTensor, entries: int) -> Float[Tensor, "entries dim"]:
         """One row for each of the batch's entries; zeros for one without voxels.
 
