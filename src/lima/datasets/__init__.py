@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from lima.config import AtGap
 from lima.scene import Dataset
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of folder. recognises: from its names alone, without reading files. opens: the folder, as a dataset."""
+
+    name: str
+    recognises: Callable[[Path], bool]
+    opens: Callable[[Path, AtGap], Dataset]
+
+
+def formats() -> tuple[Format, ...]:
+    """Every format there is, those that are easier to mistake for another first."""
+    from lima.datasets import nuscenes
+
+    return (Format("nuScenes", nuscenes.recognises, nuscenes.NuScenes),)
 
 
 def open_dataset(root: Path, at_gap: AtGap = "raise") -> Dataset:
@@ -16,9 +34,13 @@ def open_dataset(root: Path, at_gap: AtGap = "raise") -> Dataset:
     each side of the gap, with a warning in the log. Raises FileNotFoundError where the folder is missing or of no known
     format.
     """
-    from lima.datasets.nuscenes import NuScenes
-
     root = Path(root)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder: a folder of driving logs was expected")
-    return NuScenes(root, at_gap)
+    known = formats()
+    for candidate in known:
+        if candidate.recognises(root):
+            return candidate.opens(root, at_gap)
+    held = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "nothing"
+    names = ", ".join(candidate.name for candidate in known)
+    raise FileNotFoundError(f"{root} is of no known format (it holds {held}): expected one of {names}")

@@ -269,6 +269,11 @@ def is_version_folder(folder: Path) -> bool:
     return folder.is_dir() and any((folder / f"{table}.json").is_file() for table in ("scene", "sample", "sample_data"))
 
 
+def recognises(root: Path) -> bool:
+    """Whether there are tables in it, or in a folder in it."""
+    return is_version_folder(root) or any(is_version_folder(folder) for folder in root.iterdir())
+
+
 def version_folder(root: Path) -> Path:
     """The folder with the tables. Raises FileNotFoundError for none, ValueError where several are no less likely."""
     if is_version_folder(root):
