@@ -87,7 +87,7 @@ def demo() -> PretrainConfig:
         teacher=TeacherConfig(name="tiny", image_height_px=256, image_width_px=448),
         student=StudentConfig(backbone="minkunet14", width=0.5, voxel_size_m=0.2, max_range_m=50.0),
         method=MethodConfig(frames=6, mixing="both"),
-        optimiser=OptimiserConfig(epochs=4, learning_rate=0.004, lanes=2),
+        optimiser=OptimiserConfig(epochs=8, learning_rate=0.004, lanes=2),
         checkpoint_every_steps=100,
         log_every_steps=1,
     )
@@ -95,7 +95,7 @@ def demo() -> PretrainConfig:
 
 def demo_small() -> PretrainConfig:
     """`make demo SIZE=small`: the same for fewer keyframes and fewer epochs, to see everything run."""
-    return replace(demo(), optimiser=replace(demo().optimiser, epochs=3))
+    return replace(demo(), optimiser=replace(demo().optimiser, epochs=6))
 
 
 RECIPES: dict[str, Callable[[], PretrainConfig]] = {
