@@ -8,7 +8,7 @@ from unittest import mock
 
 import torch
 from benchmarks.peers import LEVELS, Kit, PeerUNet, Place
-from benchmarks.task import MODELS, Task
+from benchmarks.task import DTYPES, MODELS, Task
 from torch import Tensor
 
 from lima.sparse import KernelMap, KernelMaps
@@ -36,9 +36,13 @@ def ours(engine: Engine, network: MinkUNet, task: Task) -> Contender:
         with task.precision():
             network.eval()(task.voxels(KernelMaps(engine.name)))
 
-    name = f"{engine.name} engine" if engine.name == ADAPTER else engine.name
     phases = {"map": map_finder(engine, network, task), "infer": infer, "train": training_step(engine, network, task)}
-    return Contender(name, torch.get_num_threads(), phases)
+    return Contender(name_of(engine), torch.get_num_threads(), phases)
+
+
+def name_of(engine: Engine) -> str:
+    """As it stands in the table."""
+    return f"{engine.name} engine" if engine.name == ADAPTER else engine.name
 
 
 def training_step(engine: Engine, network: MinkUNet, task: Task) -> Callable[..., None]:
@@ -89,32 +93,38 @@ def map_finder(engine: Engine, network: MinkUNet, task: Task) -> Callable[[], No
 
 
 def theirs(kit: Kit, network: MinkUNet, task: Task) -> Contender:
-    """The network of another library, which was seen to give our outputs."""
-    backbone, width = MODELS[task.model]
-    peer = PeerUNet(kit, BLOCKS[backbone], width).to(task.device)
-    peer.copy_weights(network)
-    place = Place.of(task.coordinates)
+    """The network of another library, which was seen to give our outputs.
 
-    def forward() -> Tensor:
-        with kit.at_work(task.device), task.precision():
-            return kit.features(peer(kit.voxels(task.features, place)))
+    In half precision its training is under autocast, and for inference its weights are cast, as its users do.
+    """
+    place, dtype = Place.of(task.coordinates), DTYPES[task.dtype]
+
+    def build(dtype: torch.dtype) -> PeerUNet:
+        backbone, width = MODELS[task.model]
+        peer = PeerUNet(kit, BLOCKS[backbone], width).to(task.device, dtype)
+        peer.copy_weights(network)
+        return peer
+
+    trained = build(torch.float32)
+    evaluated = trained if dtype == torch.float32 else build(dtype)
 
     @torch.no_grad()
     def infer() -> Tensor:
-        peer.eval()
-        return forward()
+        with kit.at_work(task.device):
+            return kit.features(evaluated.eval()(kit.voxels(task.features.to(dtype), place)))
 
     def train() -> None:
-        peer.train()
         with kit.at_work(task.device):
-            forward().float().square().mean().backward()
-        peer.zero_grad()
+            with task.precision():
+                features = kit.features(trained.train()(kit.voxels(task.features, place)))
+            features.float().square().mean().backward()
+        trained.zero_grad()
 
     def find_maps() -> list[int]:
         with kit.at_work(task.device):
             return kit.find_maps(kit.voxels(task.features, place))
 
-    check_same(peer, network, infer(), find_maps(), task)
+    check_same(evaluated, network, infer(), find_maps(), task)
     with kit.at_work(task.device):
         threads = torch.get_num_threads()
     return Contender(kit.name, threads, {"map": find_maps, "infer": infer, "train": train})

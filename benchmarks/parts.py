@@ -56,9 +56,10 @@ class Parts:
 
 
 class TimedEngine:
-    """An engine whose calls are timed. Both gradients are computed together, as ever, and counted in the proportion
+    """An engine whose calls are timed.
 
-    that they have when computed one at a time, which is done once more and not counted.
+    Both gradients are computed together, as ever. Then each is computed alone, which is not counted but tells how to
+    divide the time of both.
     """
 
     def __init__(self, engine: Engine, parts: Parts) -> None:

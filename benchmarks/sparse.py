@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.contenders import ADAPTER, ours, theirs, training_step
+from benchmarks.contenders import ADAPTER, name_of, ours, theirs, training_step
 from benchmarks.flops import Layer, layers_of, print_roofline
 from benchmarks.measuring import copies, in_turns, matrix_products
 from benchmarks.parts import seconds_by_part
@@ -101,9 +101,7 @@ def compare(task: Task, engines: list[Engine], kits: list[Kit], options: argpars
     product_flop, products = matrix_products(task.device, DTYPES[task.dtype])
     records: list[dict[str, Any]] = []
     print(f"\n{task.model}, {task.input} ({len(task.coordinates)} voxels), {task.dtype}, {task.device.type}")
-    print(
-        f"  {'phase':6} {'engine':14} {'seconds':>8} {'cpu':>8} {'others':>7} {'of mm':>6} {'peak MB':>8}", flush=True
-    )
+    print(f"  {'phase':6} {'engine':14} {'seconds':>8} {'cpu':>8} {'others':>7} {'of mm':>6} {'peak MB':>8}")
     for phase, flop in flops.items():
         steps = {contender.name: contender.phases[phase] for contender in contenders}
         measured = in_turns({"torch.mm": products, **steps}, options.repeats, task.device)
@@ -120,20 +118,21 @@ def compare(task: Task, engines: list[Engine], kits: list[Kit], options: argpars
                  **asdict(result), "flop": flop, "mm_flop_per_s": rate}
             )  # fmt: skip
     for engine in engines:
-        print_parts(engine, network, task)
+        shares = share_of_parts(engine, network, task)
+        print(f"  train by {engine.name}: " + ", ".join(f"{part} {share:.0%}" for part, share in shares.items()))
+        next(r for r in records if (r["engine"], r["phase"]) == (name_of(engine), "train"))["parts"] = shares
     if options.roofline:
         print_rooflines(layers, records, task, options.repeats)
     return records
 
 
-def print_parts(engine: Engine, network: MinkUNet, task: Task) -> None:
+def share_of_parts(engine: Engine, network: MinkUNet, task: Task) -> dict[str, float]:
     """What the parts of a training step take of it, the second of two."""
     train = training_step(engine, network, task)
     for _ in range(2):
         seconds = seconds_by_part(train, engine, task.device)
     total = sum(seconds.values())
-    shares = ", ".join(f"{part} {value / total:.0%}" for part, value in seconds.items())
-    print(f"  train by {engine.name}, {total:.3f} s: {shares}")
+    return {part: value / total for part, value in seconds.items()}
 
 
 def print_rooflines(layers: list[Layer], records: list[dict[str, Any]], task: Task, repeats: int) -> None:
@@ -144,7 +143,8 @@ def print_rooflines(layers: list[Layer], records: list[dict[str, Any]], task: Ta
     for phase in ("infer", "train"):
         mine = [record for record in records if record["phase"] == phase]
         bound = print_roofline(layers, phase, mine[0]["mm_flop_per_s"], bytes_per_s, DTYPES[task.dtype].itemsize)
-        print("    of the bound: " + ", ".join(f"{one['engine']} {one[cost] / bound:.2f}" for one in mine))
+        ratios = ", ".join(f"{one['engine']} {one[cost] / bound:.2f}" for one in mine)
+        print(f"    all of {phase}, in units of this bound: {ratios}")
 
 
 if __name__ == "__main__":
