@@ -7,7 +7,9 @@ one called native, which gathers, multiplies and scatters offset by offset; the 
 from __future__ import annotations
 
 import importlib
+import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,4 +154,10 @@ def spconv_on(device: torch.device) -> Iterator[None]:
 
 
 def _operations() -> Any:
-    return importlib.import_module("spconv.pytorch.ops")
+    """spconv.pytorch.ops. What that imports calls functions that Python will drop: the warning is not for our users."""
+    name = "spconv.pytorch.ops"
+    if name not in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            importlib.import_module(name)
+    return importlib.import_module(name)
