@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from lima.config import AtGap
@@ -22,8 +23,13 @@ class Format:
 def formats() -> tuple[Format, ...]:
     """Every format there is, those that are easier to mistake for another first."""
     from lima.datasets import nuscenes
+    from lima.datasets.scan_dataset import ScanDataset
+    from lima.datasets.semantic_kitti_family import FAMILY
 
-    return (Format("nuScenes", nuscenes.recognises, nuscenes.NuScenes),)
+    return (
+        Format("nuScenes", nuscenes.recognises, nuscenes.NuScenes),
+        *(Format(each.name, each.recognises, partial(ScanDataset, each)) for each in FAMILY),
+    )
 
 
 def open_dataset(root: Path, at_gap: AtGap = "raise") -> Dataset:
