@@ -199,7 +199,7 @@ def test_impossible_kernels_are_refused(kernel_size: int, dilation: int, words: 
         KernelMaps().submanifold(torch.tensor([[0, 0, 0, 0]]), 1, kernel_size, dilation)
 
 
-@pytest.mark.parametrize("map_of", [KernelMaps.strided, KernelMaps.generated])
+@pytest.mark.parametrize("map_of", [KernelMaps.strided, KernelMaps.inverse, KernelMaps.generated])
 @pytest.mark.parametrize(("kernel_size", "step"), [(0, 2), (2, 0)])
 def test_impossible_windows_are_refused(map_of: Callable[..., object], kernel_size: int, step: int) -> None:
     with pytest.raises(ValueError, match=f"must be 1 or more, got {kernel_size} and {step}"):

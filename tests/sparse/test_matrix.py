@@ -96,3 +96,8 @@ def test_features_of_other_rows_are_refused() -> None:
     matrix = SparseMatrix.of_rows(torch.tensor([0]), torch.tensor([1]), 3)
     with pytest.raises(ValueError, match="matrix of 3 input rows was given features of 2"):
         matrix @ torch.zeros(2, 1)
+
+
+def test_entries_beyond_the_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match="matrix of 2 output rows was given an entry for row 4"):
+        SparseMatrix.of_entries(torch.tensor([0, 4]), torch.tensor([0, 1]), 2, 2)

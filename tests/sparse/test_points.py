@@ -29,14 +29,17 @@ from tests.sparse.voxel_sets import coordinates, random_coordinates
 
 
 @st.composite
-def points(draw: st.DrawFn, stride: int) -> tuple[Tensor, Tensor]:
-    """Positions and batch entries, around the voxels of `coordinates` and beyond; also on borders and centres."""
-    quarter = st.integers(-7 * 4, 7 * 4).map(lambda quarters: quarters / 4)
-    anywhere = st.floats(-7, 7, allow_subnormal=False)
-    axis = st.one_of(quarter, anywhere)
-    drawn = draw(st.lists(st.tuples(st.tuples(axis, axis, axis), st.integers(0, 3)), min_size=1, max_size=20))
-    positions = torch.tensor([position for position, _ in drawn], dtype=torch.float64) * stride
-    return positions, torch.tensor([batch for _, batch in drawn])
+def points(draw: st.DrawFn, cells: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Positions and batch entries: most of them in or around a voxel, on borders and centres too, some anywhere."""
+    quarters = st.integers(-5, 9).map(lambda quarters: quarters / 4)
+    around = st.one_of(quarters, st.floats(-1.25, 2.25, allow_subnormal=False))
+    near = st.tuples(st.sampled_from(cells.tolist()), st.tuples(around, around, around))
+    anywhere = st.tuples(st.just([3, 0, 0, 0]), st.tuples(*[st.floats(-20, 20, allow_subnormal=False)] * 3))
+    drawn = draw(st.lists(st.one_of(near, near, near, anywhere), min_size=1, max_size=20))
+    positions = [[c + offset for c, offset in zip(cell[1:], offsets, strict=True)] for cell, offsets in drawn]
+    batch = draw(st.lists(st.booleans(), min_size=len(drawn), max_size=len(drawn)))
+    batch_of_point = [cell[0] if same else 0 for (cell, _), same in zip(drawn, batch, strict=True)]
+    return torch.tensor(positions, dtype=torch.float64) * stride, torch.tensor(batch_of_point)
 
 
 def random_features(rows: int, dim: int) -> Tensor:
@@ -62,7 +65,7 @@ def assert_same(ours: Callable[[Tensor], Tensor], twin: Callable[[Tensor], Tenso
 @given(cells=coordinates(), stride=st.integers(1, 3), data=st.data())
 def test_find_voxels(device: str, engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
     skip_if_refused(engine, device)
-    positions, batch = data.draw(points(stride))
+    positions, batch = data.draw(points(cells, stride))
     voxels = SparseTensor(torch.zeros(len(cells), 1, device=device), cells.to(device), stride, KernelMaps(engine))
     found = find_voxels(voxels, positions.to(device), batch.to(device))
     assert found.tolist() == slow_find_voxels(cells, stride, positions, batch)
@@ -74,7 +77,7 @@ def test_find_voxels(device: str, engine: str, cells: Tensor, stride: int, data:
 @given(cells=coordinates(), stride=st.integers(1, 3), data=st.data())
 def test_devoxelise_trilinear(device: str, engine: str, cells: Tensor, stride: int, data: st.DataObject) -> None:
     skip_if_refused(engine, device)
-    positions, batch = data.draw(points(stride))
+    positions, batch = data.draw(points(cells, stride))
     there = [x.to(device) for x in (cells, positions, batch)]
 
     def ours(features: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sparse tensors, kernel maps and convolutions: one meaning, several engines."""
+"""Sparse tensors, convolutions and pooling on them, points to voxels and back: one meaning, several engines."""
 
 from lima.sparse.convolution import convolve
 from lima.sparse.kernel_map import KernelMap

@@ -124,6 +124,7 @@ class KernelMaps:
         self, coordinates: Int[Tensor, "voxels 4"], stride: int, kernel_size: int, step: int
     ) -> tuple[Int[Tensor, "fine 4"], KernelMap]:
         """The cells and the map that undo a strided convolution of the same kernel and step."""
+        _check_kernel(kernel_size, step)
         self.voxels(coordinates, stride)
         name = (stride // step, kernel_size, step)
         if stride % step or name not in self._strided:

@@ -44,8 +44,10 @@ class SparseMatrix:
         weights: Float[Tensor, "entries"] | None = None,
     ) -> SparseMatrix:
         """Entries in any order. Within an output row they stay in the order they come in."""
-        order = torch.argsort(outputs, stable=True)
         counts = torch.bincount(outputs, minlength=rows_out)
+        if len(counts) > rows_out:
+            raise ValueError(f"a matrix of {rows_out} output rows was given an entry for row {len(counts) - 1}")
+        order = torch.argsort(outputs, stable=True)
         return SparseMatrix.of_rows(inputs[order], counts, rows_in, None if weights is None else weights[order])
 
     @property

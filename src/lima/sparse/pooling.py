@@ -140,6 +140,6 @@ def give_to_winners_by_offset(
     total = gradient.new_zeros(kernel_map.voxels_in, gradient.shape[1])
     pairs = zip(kernel_map.inputs.split(kernel_map.counts), kernel_map.outputs.split(kernel_map.counts), strict=True)
     for inputs, outputs in pairs:
-        won = winners.index_select(0, outputs) == inputs[:, None]
-        total.index_add_(0, inputs, gradient.index_select(0, outputs) * won)
+        lost = winners.index_select(0, outputs) != inputs[:, None]
+        total.index_add_(0, inputs, gradient.index_select(0, outputs).masked_fill_(lost, 0))
     return total
