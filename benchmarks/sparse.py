@@ -2,7 +2,7 @@
 
 One table, all in one run, on the same sweeps and the same networks: finding the kernel maps, inference, and a training
 step (forward and backward) of MinkUNets, by every engine of `lima.sparse` that works here and by every library of
-`benchmarks.peers` that is installed. They take turns, so that a busy spell of the machine meets all of them; before,
+`benchmarks.kits` that is installed. They take turns, so that a busy spell of the machine meets all of them; before,
 every peer must give our outputs with our weights. Inference and training find their maps anew every time.
 
 `of mm` is the share of the floating-point rate that `torch.mm` reaches on large matrices in the same turns, operations
@@ -22,9 +22,10 @@ from typing import Any
 import torch
 from benchmarks.contenders import ADAPTER, name_of, ours, theirs, training_step
 from benchmarks.flops import Layer, layers_of, print_roofline
+from benchmarks.kits import KITS
 from benchmarks.measuring import copies, in_turns, matrix_products
 from benchmarks.parts import seconds_by_part
-from benchmarks.peers import KITS, Kit
+from benchmarks.peers import Kit
 from benchmarks.task import DTYPES, INPUTS, MODELS, Task, sweep_voxels
 
 from lima.sparse import KernelMaps
@@ -81,8 +82,8 @@ def usable(options: argparse.Namespace, device: torch.device, dtype: str) -> tup
         try:
             kit = KITS[name]()
             refusal = kit.refusal(device, dtype)
-        except ImportError as error:
-            refusal = f"not installed ({error})"
+        except (ImportError, RuntimeError) as error:
+            refusal = f"cannot be imported ({error})"
         if refusal is None:
             kits.append(kit)
         else:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from benchmarks.peers import PeerUNet, Place, SpconvKit
+from benchmarks.kits import SpconvKit
+from benchmarks.peers import PeerUNet, Place
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
