@@ -175,4 +175,4 @@ class Open3dKit:
 
 
 KITS: dict[str, Callable[[], Kit]] = {kit.name: kit for kit in (SpconvKit, Open3dKit)}
-"""By name. Building one raises ImportError where the library is not there, RuntimeError where it wants another torch."""
+"""By name. Building one raises ImportError where the library is not there, RuntimeError where it has another torch."""
