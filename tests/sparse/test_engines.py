@@ -6,19 +6,14 @@ A new engine in `lima.sparse.engines.ENGINES` is tested without a word here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from lima.sparse import (
     InverseConv3d,
-    KernelMap,
     KernelMaps,
     SparseTensor,
     StridedConv3d,
@@ -26,9 +21,16 @@ from lima.sparse import (
     TransposedConv3d,
     convolve,
 )
-from lima.sparse.engines import ENVIRONMENT_VARIABLE, Engine, PyTorchEngine, engine_for
 from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold, dense_transposed
 from tests.sparse.every_engine import in_every_type, on_every_device, on_every_engine, skip_if_refused
+from tests.sparse.problems import (
+    assert_equals_twin,
+    convolution,
+    problem,
+    randn,
+    random_operands,
+    value_and_gradients,
+)
 from tests.sparse.voxel_sets import coordinates, random_coordinates
 
 OPERATORS = ["submanifold", "strided", "inverse", "transposed"]
@@ -39,78 +41,11 @@ KERNEL_OF = {"submanifold": (3, 1), "strided": (3, 2), "inverse": (2, 2), "trans
 for_every_operator = pytest.mark.parametrize("operator", OPERATORS)
 
 
-@dataclass(frozen=True)
-class Problem:
-    """A convolution: from which voxels to which, over which map, and its slow twin of features and weight."""
-
-    cells_in: Tensor
-    cells_out: Tensor
-    kernel_map: KernelMap
-    twin: Callable[[Tensor, Tensor], Tensor]
-
-
-def problem(
-    operator: str, cells: Tensor, kernel_size: int, step: int, engine: str | None, device: str = "cpu"
-) -> Problem:
-    """step: the dilation of a submanifold convolution. The twin works on the CPU."""
-    maps, here = KernelMaps(engine), cells.to(device)
-    if operator == "submanifold":
-        kernel_map = maps.submanifold(here, 1, kernel_size, step)
-        return Problem(cells, cells, kernel_map, lambda f, w: dense_submanifold(f, cells, w, step))
-    if operator == "transposed":
-        fine, kernel_map, _ = maps.generated(here, step, kernel_size, step)
-        return Problem(cells, fine.cpu(), kernel_map, lambda f, w: dense_transposed(f, cells, fine.cpu(), w, step))
-    coarse, kernel_map = maps.strided(here, 1, kernel_size, step)
-    if operator == "strided":
-        return Problem(cells, coarse.cpu(), kernel_map, lambda f, w: dense_strided(f, cells, w, step))
-    _, kernel_map = maps.inverse(coarse, step, kernel_size, step)
-    return Problem(coarse.cpu(), cells, kernel_map, lambda f, w: dense_inverse(f, cells, w, step))
-
-
 def kernels(operator: str) -> st.SearchStrategy[tuple[int, int]]:
     """Sizes and steps."""
     if operator == "submanifold":
         return st.tuples(st.sampled_from([1, 3, 5]), st.integers(1, 3))
     return st.tuples(st.integers(1, 4), st.integers(2, 3))
-
-
-def randn(*shape: int, seed: int) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def convolution(problem: Problem, engine: str) -> Callable[[Tensor, Tensor], Tensor]:
-    return partial(convolve, kernel_map=problem.kernel_map, engine=engine)
-
-
-def value_and_gradients(
-    function: Callable[[Tensor, Tensor], Tensor], features: Tensor, weight: Tensor, direction: Tensor
-) -> list[Tensor]:
-    """The result, and the gradients at features and weight of its product with the direction."""
-    features, weight = features.detach().requires_grad_(), weight.detach().requires_grad_()
-    value = function(features, weight)
-    return [value.detach(), *torch.autograd.grad(value, (features, weight), direction)]
-
-
-def random_operands(problem: Problem, in_dim: int, out_dim: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """Features, weight, and the gradient at the result."""
-    offsets, device = len(problem.kernel_map.counts), problem.kernel_map.inputs.device
-    sizes = [(len(problem.cells_in), in_dim), (offsets, in_dim, out_dim), (len(problem.cells_out), out_dim)]
-    return tuple(randn(*size, seed=seed).to(device, dtype) for seed, size in enumerate(sizes))
-
-
-def assert_equals_twin(problem: Problem, operands: tuple[Tensor, ...], engine: str) -> None:
-    """Rounding of a sum is measured by the sum of the sizes of its summands, which the twin gives, too."""
-    dtype = operands[0].dtype
-    ours = value_and_gradients(convolution(problem, engine), *operands)
-    twin = value_and_gradients(problem.twin, *[x.cpu().double() for x in operands])
-    sizes = value_and_gradients(problem.twin, *[x.cpu().double().abs() for x in operands])
-    eps, tiny = torch.finfo(dtype).eps, torch.finfo(dtype).tiny
-    units = 8 if eps < 1e-6 else 2  # half precision rounds once per product and once per sum
-    for value, expected, size in zip(ours, twin, sizes, strict=True):
-        assert value.dtype == dtype
-        assert value.shape == expected.shape
-        excess = (value.cpu().double() - expected).abs() - units * eps * (size + tiny)
-        assert (excess <= 0).all(), f"off by {float(excess.max())} more than rounding"
 
 
 @on_every_device
@@ -339,79 +274,3 @@ def test_small_summands_survive_beside_a_large_one(device: str, engine: str, mon
     kernel_map = KernelMaps(engine).submanifold(cells.to(device), 1, 3, 1)
     out = convolve(torch.ones(27, 1, dtype=torch.bfloat16, device=device), weight.to(device), kernel_map, engine)
     assert out[13].item() in (268, 270)
-
-
-class Recording(PyTorchEngine):
-    """The plain engine under another name, for single precision alone, that counts what it is asked to do."""
-
-    name = "recording"
-
-    def __init__(self) -> None:
-        self.found = self.convolved = 0
-
-    def refusal(self, device: torch.device, dtype: torch.dtype) -> str | None:
-        return None if dtype == torch.float32 else "it counts in single precision"
-
-    def find_pairs(self, *operands: object) -> object:  # type: ignore[override]
-        self.found += 1
-        return super().find_pairs(*operands)  # type: ignore[arg-type]
-
-    def forward(self, *operands: object) -> Tensor:  # type: ignore[override]
-        self.convolved += 1
-        return super().forward(*operands)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
-    """Behind the engine that takes everything, so that nobody gets it who does not ask for it."""
-    engine = Recording()
-    monkeypatch.setattr("lima.sparse.engines.ENGINES", (PyTorchEngine(), engine))
-    monkeypatch.delenv(ENVIRONMENT_VARIABLE, raising=False)
-    return engine
-
-
-def test_nobody_gets_an_engine_that_was_not_asked_for(recording: Recording) -> None:
-    SubmanifoldConv3d(1, 1)(SparseTensor(torch.ones(len(RANDOM), 1), RANDOM))
-    assert (recording.found, recording.convolved) == (0, 0)
-
-
-@pytest.mark.parametrize("layer", [SubmanifoldConv3d, StridedConv3d, TransposedConv3d])
-def test_kernel_maps_choose_the_engine_of_the_layers(recording: Recording, layer: type[nn.Module]) -> None:
-    voxels = SparseTensor(torch.ones(len(RANDOM), 1), RANDOM, 2, KernelMaps("recording"))
-    after = layer(1, 1)(voxels)
-    assert recording.convolved == 1
-    SubmanifoldConv3d(1, 1)(after)
-    assert recording.convolved == 2
-    assert recording.found == (1 if layer is SubmanifoldConv3d else 2 if layer is StridedConv3d else 1)
-
-
-def test_the_environment_chooses_unless_the_argument_does(
-    recording: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    features, weight = torch.ones(len(RANDOM), 1), torch.ones(27, 1, 1)
-    kernel_map = KernelMaps("torch").submanifold(RANDOM, 1, 3, 1)
-    assert recording.found == 0
-    monkeypatch.setenv(ENVIRONMENT_VARIABLE, "recording")
-    convolve(features, weight, kernel_map)
-    assert recording.convolved == 1
-    convolve(features, weight, kernel_map, engine="torch")
-    convolve(features, weight, kernel_map, engine="auto")
-    assert recording.convolved == 1
-    KernelMaps().submanifold(RANDOM, 1, 3, 1)
-    assert recording.found == 1
-
-
-@pytest.mark.parametrize("by_environment", [True, False])
-def test_unknown_names_and_refused_types_say_what_there_is(
-    by_environment: bool, recording: Recording, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def asked_for(name: str, dtype: torch.dtype) -> Engine:
-        if by_environment:
-            monkeypatch.setenv(ENVIRONMENT_VARIABLE, name)
-        return engine_for(torch.device("cpu"), dtype, None if by_environment else name)
-
-    with pytest.raises(ValueError, match=r"is called 'Torch': there are torch, recording and auto"):
-        asked_for("Torch", torch.float32)
-    with pytest.raises(ValueError, match=r"'recording' cannot convolve torch.float64 on cpu: it counts in single prec"):
-        asked_for("recording", torch.float64)
-    assert asked_for("recording", torch.float32) is recording
