@@ -9,10 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lima.sparse.eager import eager
 from lima.sparse.engines import Engine, engine_for
 from lima.sparse.kernel_map import KernelMap
 
 
+@eager
 def convolve(
     features: Float[Tensor, "voxels dim"],
     weight: Float[Tensor, "offsets dim new_dim"],

@@ -16,7 +16,8 @@ class SparseTensor:
     """Feature vectors of occupied voxels, in any order, every voxel once.
 
     coordinates: (batch, x, y, z) in cells of this resolution; x, y, z may be negative.
-    stride: edge of these cells in cells of the finest grid. maps: shared by all tensors made from this one.
+    stride: edge of these cells in cells of the finest grid. maps: shared by all tensors made from this one, except
+    by `TransposedConv3d`, which starts a new set.
     """
 
     features: Float[Tensor, "voxels dim"]
