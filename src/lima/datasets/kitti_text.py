@@ -62,6 +62,13 @@ def rigid(entries: Float64[np.ndarray, "3 4"], where: str) -> RigidTransform:
     return RigidTransform.from_matrix(torch.from_numpy(nearest))
 
 
+def poses_have_times(path: Path) -> bool:
+    """Whether the poses are written with their times (time, x, y, z, quaternion) and not as KITTI writes them."""
+    lines = read_text(path, "the poses").splitlines()
+    first = next((line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")), [])
+    return len(first) == 8
+
+
 def read_poses(path: Path) -> Float64[np.ndarray, "poses 3 4"]:
     """One pose per line, twelve numbers row by row. Raises FileNotFoundError, PermissionError, ValueError."""
     rows = []

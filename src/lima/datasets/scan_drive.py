@@ -14,10 +14,11 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from lima.datasets.kitti_camera import RectifiedCamera, has_images, rectified_camera
-from lima.datasets.kitti_text import matrix, read_keyed, read_poses, read_times, rigid
+from lima.datasets.kitti_text import matrix, poses_have_times, read_keyed, read_poses, read_times, rigid
 from lima.datasets.label_maps import LabelMap
 from lima.datasets.scan_files import read_labels, read_points, unit_intensity
 from lima.datasets.timeline import check_ascending
+from lima.datasets.trajectory import read_poses as read_trajectory
 from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame, Sweep
 
@@ -68,8 +69,8 @@ class ScanDrive:
 
     The ego frame is the LiDAR's own (x forward, y left, z up), the world's where the LiDAR stood at the first pose:
     poses.txt moves the rectified camera 0, so Tr (camera 0 from LiDAR) stands on both sides of it. Without a
-    calib.txt the poses are taken for the LiDAR's. Scans without times.txt are a tenth of a second apart, by the number
-    in their name.
+    calib.txt the poses are taken for the LiDAR's; so are poses with times (eight numbers, `trajectory.read_poses`).
+    Scans without times.txt are a tenth of a second apart, by the number in their name.
     """
 
     def __init__(self, name: str, folder: Path, scan_format: ScanFormat, labels: LabelMap) -> None:
@@ -98,18 +99,21 @@ class ScanDrive:
         return self._of_frames(read_times(path), path, "times").tolist()
 
     @property
-    def poses_file(self) -> Path | None:
-        """Where its poses stand: in poses.txt beside the scans, or as KITTI's odometry set has them; None for none."""
-        for path in (self.folder / "poses.txt", self.folder.parents[1] / "poses" / f"{self.folder.name}.txt"):
-            if path.exists():
-                return path
-        return None
+    def poses_file(self) -> Path:
+        """Where its poses are, or would be: beside the scans, or in KITTI's poses/ for all sequences."""
+        together = self.folder.parents[1] / "poses" / f"{self.folder.name}.txt"
+        own = self.folder / "poses.txt"
+        return together if together.exists() and not own.exists() else own
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether anybody has written down where it went."""
+        return self.poses_file.exists()
 
     def check(self) -> None:
-        """Raises ValueError where times or poses are not those of its scans, FileNotFoundError where none are."""
+        """Raises ValueError where times or poses are not those of its scans."""
         check_ascending(self.timestamps_ns, self._stems, str(self.folder))
-        if self.poses_file is not None:
-            assert self._poses is not None
+        assert len(self._world_from_lidar) == len(self)
 
     def scan(self, index: int) -> Scan:
         """The points alone, for whoever does without poses. Raises FileNotFoundError, ValueError."""
@@ -125,10 +129,9 @@ class ScanDrive:
         """The frame at that position; points are read now, images and labels when they are asked for."""
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
-        if self._poses is None:
-            raise ValueError(f"{self.folder} has no poses.txt: `lima odometry DATA` computes poses")
-        pose = rigid(self._poses[index], f"{self.poses_file}: line {self._numbers[index] + 1}")
-        return self._frame(index, self._cam0_from_lidar.inverse() @ pose @ self._cam0_from_lidar)
+        return self._frame(
+            index, rigid(self._world_from_lidar[index], f"{self.poses_file}: the pose of scan {self._stems[index]}")
+        )
 
     def still(self, index: int) -> Frame:
         """The frame by itself: the world is where the LiDAR stood. Of no use beside another frame."""
@@ -183,9 +186,21 @@ class ScanDrive:
         return next((name for name in self._format.label_folders if (self.folder / name).is_dir()), None)
 
     @cached_property
-    def _poses(self) -> Float64[np.ndarray, "frames 3 4"] | None:
+    def _world_from_lidar(self) -> Float64[np.ndarray, "frames 3 4"]:
         path = self.poses_file
-        return None if path is None else self._of_frames(read_poses(path), path, "poses")
+        if not path.exists():
+            raise ValueError(
+                f"{path} is missing, the poses of sequence {self.name}: unpack them, or compute them with: "
+                f"lima odometry {self.folder}"
+            )
+        if poses_have_times(path):
+            times_ns = np.array(self.timestamps_ns, dtype=np.int64)
+            rotations, translations_m = read_trajectory(path, times_ns).many(times_ns)
+            return np.concatenate([rotations, translations_m[:, :, None]], axis=2)
+        poses = self._of_frames(read_poses(path), path, "poses")
+        bottom = np.broadcast_to(np.eye(4)[3:], (len(poses), 1, 4))
+        cam0_from_lidar = self._cam0_from_lidar.matrix().numpy()
+        return (np.linalg.inv(cam0_from_lidar) @ np.concatenate([poses, bottom], axis=1) @ cam0_from_lidar)[:, :3]
 
     def _of_frames(self, lines: np.ndarray, path: Path, what: str) -> np.ndarray:
         last = int(self._numbers[-1])
