@@ -1,29 +1,25 @@
 """What tests/sparse/test_engines.py does not know of spconv; most of it where it is installed: `pip install spconv`.
 
-Oracles: torch's dense convolutions in double precision (tests/oracles/dense_conv.py), values and gradients; spconv's
-own layers and maps (benchmarks/peers.py); arithmetic by hand.
+Oracles: spconv's own layers and maps (benchmarks/peers.py); arithmetic by hand.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import torch
 from benchmarks.kits import SpconvKit
 from benchmarks.peers import PeerUNet, Place
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
-from lima.sparse import KernelMap, KernelMaps, SparseTensor
+from lima.sparse import KernelMaps, SparseTensor
 from lima.sparse.engines.engine import Engine
 from lima.sparse.engines.spconv import SpconvEngine, indice_pairs, spconv_on
 from lima.students.minkunet import MinkUNet
-from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold
-from tests.sparse.voxel_sets import coordinates, random_coordinates
+from tests.sparse.voxel_sets import random_coordinates
 
 ENGINE = SpconvEngine()
 CPU = torch.device("cpu")
@@ -42,47 +38,8 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def assert_same(twin: Callable[[Tensor, Tensor], Tensor], kernel_map: KernelMap, weight: Tensor) -> None:
-    """Values, and the gradients of a random linear form of them, at random features and at the weights."""
-    generator = torch.Generator().manual_seed(0)
-    features = torch.randn(kernel_map.voxels_in, weight.shape[1], generator=generator, dtype=torch.float64)
-    operands = features.requires_grad_(), weight.clone().requires_grad_()
-    value = twin(*operands)
-    direction = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-    expected = [value, *torch.autograd.grad((value * direction).sum(), operands)]
-    features = features.detach()
-    at_both = ENGINE.backward(features, weight, direction, kernel_map, True, True)
-    for result, wanted in zip((ENGINE.forward(features, weight, kernel_map), *at_both), expected, strict=True):
-        assert result is not None
-        assert result.shape == wanted.shape
-        assert (result - wanted).abs().max() <= 1e-12 * wanted.abs().max().clamp(min=1e-6)
-
-
 def random_weight(offsets: int, in_dim: int, out_dim: int) -> Tensor:
     return torch.randn(offsets, in_dim, out_dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-
-
-dims = st.sampled_from([1, 3, 8, 17])
-few = settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@pytest.mark.usefixtures("spconv")
-@few
-@given(coordinates(), dims, dims, st.sampled_from([1, 3, 5]), st.integers(1, 3))
-def test_submanifold(cells: Tensor, in_dim: int, out_dim: int, kernel_size: int, dilation: int) -> None:
-    kernel_map = KernelMaps("torch").submanifold(cells, 1, kernel_size, dilation)
-    weight = random_weight(kernel_size**3, in_dim, out_dim)
-    assert_same(lambda f, w: dense_submanifold(f, cells, w, dilation), kernel_map, weight)
-
-
-@pytest.mark.usefixtures("spconv")
-@few
-@given(coordinates(), dims, dims, st.integers(1, 4), st.integers(2, 3))
-def test_strided_and_its_inverse(cells: Tensor, in_dim: int, out_dim: int, kernel_size: int, step: int) -> None:
-    kernel_map = KernelMaps("torch").strided(cells, 1, kernel_size, step)[1]
-    weight = random_weight(kernel_size**3, in_dim, out_dim)
-    assert_same(lambda f, w: dense_strided(f, cells, w, step), kernel_map, weight)
-    assert_same(lambda f, w: dense_inverse(f, cells, w, step), kernel_map.transposed, weight)
 
 
 @pytest.mark.usefixtures("spconv")

@@ -51,7 +51,9 @@ class KernelMap:
     @cached_property
     def transposed(self) -> KernelMap:
         """The same pairs under the same offsets, read from the outputs to the inputs."""
-        return KernelMap(self.outputs, self.inputs, self.counts, self.voxels_out, self.voxels_in, self.symmetric)
+        made = KernelMap(self.outputs, self.inputs, self.counts, self.voxels_out, self.voxels_in, self.symmetric)
+        made.__dict__["transposed"] = self  # and back, so that no layout is made twice
+        return made
 
     def layout(self, arrange: Callable[[KernelMap], Layout]) -> Layout:
         """What `arrange` makes of this map: an engine's own arrangement of the pairs, made when first asked for."""

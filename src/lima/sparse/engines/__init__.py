@@ -9,10 +9,11 @@ import torch
 from lima.sparse.engines.engine import Engine
 from lima.sparse.engines.native import NativeEngine
 from lima.sparse.engines.pytorch import PyTorchEngine
+from lima.sparse.engines.spconv import SpconvEngine
 
 ENVIRONMENT_VARIABLE = "LIMA_SPARSE_ENGINE"
-ENGINES: tuple[Engine, ...] = (NativeEngine(), PyTorchEngine())
-"""In order of preference. The last one takes everything."""
+ENGINES: tuple[Engine, ...] = (NativeEngine(), PyTorchEngine(), SpconvEngine())
+"""In order of preference. PyTorch takes everything: what stands behind it is taken only by name."""
 
 
 def engine_for(device: torch.device, dtype: torch.dtype, name: str | None = None) -> Engine:
