@@ -10,9 +10,10 @@ from lima.sparse.engines.engine import Engine
 from lima.sparse.engines.native import NativeEngine
 from lima.sparse.engines.pytorch import PyTorchEngine
 from lima.sparse.engines.spconv import SpconvEngine
+from lima.sparse.engines.triton import TritonEngine
 
 ENVIRONMENT_VARIABLE = "LIMA_SPARSE_ENGINE"
-ENGINES: tuple[Engine, ...] = (NativeEngine(), PyTorchEngine(), SpconvEngine())
+ENGINES: tuple[Engine, ...] = (NativeEngine(), TritonEngine(), PyTorchEngine(), SpconvEngine())
 """In order of preference. PyTorch takes everything: what stands behind it is taken only by name."""
 
 
