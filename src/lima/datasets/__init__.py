@@ -22,13 +22,15 @@ class Format:
 
 def formats() -> tuple[Format, ...]:
     """Every format there is, those that are easier to mistake for another first."""
-    from lima.datasets import argoverse2, kitti_raw, nuscenes, plain_folder
+    from lima.datasets import argoverse2, kitti_raw, nuscenes, pandaset, plain_folder, waymo
     from lima.datasets.scan_dataset import ScanDataset
     from lima.datasets.semantic_kitti_family import FAMILY
 
     return (
         Format("nuScenes", nuscenes.recognises, nuscenes.NuScenes),
         Format("Argoverse 2", argoverse2.recognises, argoverse2.Argoverse2),
+        Format("PandaSet", pandaset.recognises, pandaset.PandaSet),
+        Format("Waymo Open v2", waymo.recognises, waymo.Waymo),
         Format("KITTI raw", kitti_raw.recognises, kitti_raw.KittiRaw),
         *(Format(each.name, each.recognises, partial(ScanDataset, each)) for each in FAMILY),
         Format("plain folder", plain_folder.recognises, plain_folder.PlainFolder),

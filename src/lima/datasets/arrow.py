@@ -82,6 +82,16 @@ def read_parquet(
         return {name: column(table, name, kind, path) for name, kind in kinds.items()}
 
 
+def read_records(path: Path, what: str, columns: Series[str]) -> list[dict[str, Any]]:
+    """Rows of a small parquet file as dictionaries, lists in them as lists. Raises as `read_feather`."""
+    import pyarrow.parquet
+
+    with arrow_file(path, what), pyarrow.parquet.ParquetFile(str(path)) as file:
+        check_columns(path, file.schema_arrow.names, columns)
+        records: list[dict[str, Any]] = file.read(columns=list(columns), use_threads=False).to_pylist()
+        return records
+
+
 def _kinds(number: Series[str], whole: Series[str], text: Series[str]) -> dict[str, Kind]:
     wanted: tuple[tuple[Series[str], Kind], ...] = ((number, "number"), (whole, "whole"), (text, "text"))
     return {name: kind for names, kind in wanted for name in names}
