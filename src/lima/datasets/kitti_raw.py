@@ -117,6 +117,7 @@ class RawDrive:
                 f"{self.folder} is an unsynchronised, unrectified drive: take its {self.name.removesuffix('extract')}"
                 f"sync"
             )
+        check_ascending(self.timestamps_ns, self.tokens, str(self.folder))
         assert len(self._trajectory)
 
     def scan(self, index: int) -> Scan:

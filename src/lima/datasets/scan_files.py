@@ -16,6 +16,7 @@ from lima.datasets.label_maps import LABEL_IDS, NO_CLASS, LabelMap
 
 FARTHEST_M = 10_000.0
 """no LiDAR measures that far: such numbers are of another type, or mean something else"""
+MOST_COLUMNS = 16
 UNIT_TOLERANCE = 1e-3
 
 
@@ -105,8 +106,8 @@ def read_labels(path: Path, points: int, label_map: LabelMap) -> Int64[Tensor, "
     if (classes == NO_CLASS).any():
         unknown = sorted(set((labels[classes == NO_CLASS] & (LABEL_IDS - 1)).tolist()))
         raise ValueError(
-            f"{path} has label ids {unknown[:8]}, which label map {label_map.name} does not have (it has "
-            f"{label_map.ids}): labels of another set? docs/formats.md says how each set is told from the others"
+            f"{path} has label ids {unknown[:8]}, which label map {label_map.name} does not have: labels of another "
+            f"set? docs/formats.md says how each set is told from the others"
         )
     return torch.from_numpy(classes)
 
@@ -152,7 +153,7 @@ def _read_floats(path: Path, columns: int) -> Float32[np.ndarray, "points column
 
 def _read_array(path: Path, columns: int) -> Float32[np.ndarray, "points columns"]:
     array = _load(path, "the points")
-    if array.ndim != 2 or array.shape[1] < columns or array.dtype.kind not in "fiu":
+    if array.ndim != 2 or not columns <= array.shape[1] <= MOST_COLUMNS or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{path} holds {array.dtype} numbers of shape {array.shape}, (points, {columns}) floats were expected: "
             f"transposed, or of something else?"

@@ -16,11 +16,8 @@ FILES = {"train": "training_split.pkl", "val": "validation_split.pkl"}
 HARMLESS = {
     ("numpy", "ndarray"),
     ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
     ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"),
     ("numpy._core.numeric", "_frombuffer"),
     ("_codecs", "encode"),
 }
@@ -35,6 +32,7 @@ class _Lists(pickle.Unpickler):
     """Knows dictionaries, lists and arrays only."""
 
     def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy.core", "numpy._core")  # as it is called since numpy 2
         if (module, name) not in HARMLESS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
         return super().find_class(module, name)
