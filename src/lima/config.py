@@ -115,6 +115,38 @@ class ProbeConfig:
     """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
 
 
+@dataclass(frozen=True)
+class ImportConfig:
+    """What of a recording is imported. What is left out is found out from its topics."""
+
+    points: str | None = None
+    """topic of the sweeps (PointCloud2)"""
+    images: tuple[str, ...] = ()
+    """topics of the cameras (Image, CompressedImage), each TOPIC or NAME=TOPIC"""
+    cameras: bool = True
+    """import the cameras at all"""
+    camera_info: tuple[str, ...] = ()
+    """topics of CameraInfo, each NAME=TOPIC, for cameras whose own is not beside their pictures"""
+    odometry: str | None = None
+    """topic of the poses (Odometry); tf when left out"""
+    ego_frame: str | None = None
+    """the vehicle's frame; the top of what is fixed to the LiDAR when left out"""
+    world_frame: str | None = None
+    """the frame poses are given in; the next one above the vehicle's when left out"""
+    calibration: Path | None = None
+    """a calibration.yaml that holds in place of CameraInfo and tf_static"""
+    clock: Literal["header", "received"] = "header"
+    """whose time counts: the sensor's, or that of the recording"""
+    compensated: bool = False
+    """points have times, but the vehicle's motion is already taken out of them"""
+    intensity_max: float | None = None
+    """the intensity that means 1; found out from the sweeps when left out"""
+    keyframes_per_s: float | None = None
+    """sweeps farther apart than this become frames; all are imported"""
+    skip_bad: bool = False
+    """leave damaged messages out, count and list them, instead of stopping at the first"""
+
+
 def default_cache_folder(data: Path) -> Path:
     """Where the teacher's features of a dataset are kept when nothing else is said: beside the dataset."""
     return data.with_name(data.name + ".features")

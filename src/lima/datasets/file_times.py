@@ -54,6 +54,11 @@ def time_ns(text: str) -> int | None:
     return None
 
 
+def seconds_text(moment_ns: int) -> str:
+    """Nanoseconds as seconds with nine decimals, exactly."""
+    return f"{Decimal(moment_ns).scaleb(-9):.9f}"
+
+
 def stem(path: Path) -> str:
     """The name without its ending; that of 000012.pcd.bin is 000012."""
     return path.stem.removesuffix(".pcd")

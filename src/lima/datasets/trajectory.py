@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float64, Int64
 
-from lima.datasets.file_times import HOW_TO_WRITE_TIMES, time_ns
+from lima.datasets.file_times import HOW_TO_WRITE_TIMES, seconds_text, time_ns
 from lima.datasets.scan_files import read_text
 from lima.geometry.rigid import RigidTransform
 
@@ -65,6 +64,29 @@ class Trajectory:
         turned = slerp(self.quaternions_wxyz[row], self.quaternions_wxyz[row + 1], share)
         first_m, second_m = self.translations_m[row], self.translations_m[row + 1]
         return matrices(turned), first_m + share[:, None] * (second_m - first_m)
+
+    def part(self, ego_from_part: RigidTransform) -> Trajectory:
+        """The poses of something that rides on the vehicle, `world_from_part`."""
+        rotations = matrices(self.quaternions_wxyz)
+        turned = rotations @ ego_from_part.rotation.numpy()
+        return self._moved(turned, rotations @ ego_from_part.translation_m.numpy() + self.translations_m)
+
+    def seen_from(
+        self, rotations: Float64[np.ndarray, "#poses 3 3"], translations_m: Float64[np.ndarray, "#poses 3"]
+    ) -> Trajectory:
+        """The same motion in another frame, `other_from_world` at the time of every pose or once for all."""
+        turned = rotations @ matrices(self.quaternions_wxyz)
+        shifted_m = np.einsum("pij,pj->pi", np.broadcast_to(rotations, turned.shape), self.translations_m)
+        return self._moved(turned, shifted_m + translations_m)
+
+    def only(self, kept: Bool[np.ndarray, "poses"]) -> Trajectory:
+        """Some of the poses."""
+        return Trajectory(self.source, self.times_ns[kept], self.quaternions_wxyz[kept], self.translations_m[kept])
+
+    def _moved(
+        self, rotations: Float64[np.ndarray, "poses 3 3"], translations_m: Float64[np.ndarray, "poses 3"]
+    ) -> Trajectory:
+        return Trajectory(self.source, self.times_ns, quaternions(rotations), translations_m)
 
     def _between(
         self, times_ns: Int64[np.ndarray, "times"]
@@ -181,11 +203,6 @@ def poses_text(trajectory: Trajectory) -> str:
         numbers = " ".join(f"{value:.9f}" for value in (*xyz_m, x, y, z, w))
         lines.append(f"{seconds_text(moment_ns)} {numbers}")
     return "\n".join(lines) + "\n"
-
-
-def seconds_text(moment_ns: int) -> str:
-    """Nanoseconds as seconds with nine decimals, exactly."""
-    return f"{Decimal(moment_ns).scaleb(-9):.9f}"
 
 
 def slerp(

@@ -1,0 +1,35 @@
+"""ROS 1 bags, and ROS 2 bags in their folder, read with `rosbags`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from lima.datasets.bags.bag import Bag, Stored, Topic
+from lima.datasets.bags.message_types import decode, plain_kind
+
+
+class RosBag(Bag):
+    """A .bag file, the folder of a ROS 2 bag, or one .db3 file of it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        from rosbags import rosbag1, rosbag2
+
+        self._ros = 1 if path.suffix == ".bag" else 2
+        self._reader: Any = rosbag1.Reader(path) if self._ros == 1 else rosbag2.Reader(path)
+        self._open.enter_context(self._reader)
+        for connection in self._reader.connections:
+            before = self.topics.get(connection.topic)
+            messages = connection.msgcount + (before.messages if before else 0)
+            self.topics[connection.topic] = Topic(connection.topic, plain_kind(connection.msgtype), messages)
+
+    def _stored(self, topics: Collection[str]) -> Iterator[Stored]:
+        wanted = [connection for connection in self._reader.connections if connection.topic in topics]
+        if wanted:
+            for connection, received_ns, content in self._reader.messages(wanted):
+                yield Stored(connection.topic, received_ns, content)
+
+    def _decode(self, content: bytes | memoryview, kind: str) -> Any:
+        return decode(content, kind, self._ros)
