@@ -136,8 +136,7 @@ class RawDrive:
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
         scan = self.scan(index)
         calibration = self._calibration
-        ego_from_lidar = calibration.velo_from_imu.inverse()
-        ego_from_cam0 = ego_from_lidar @ calibration.cam0_from_velo.inverse()
+        ego_from_cam0 = self.ego_from_lidar @ calibration.cam0_from_velo.inverse()
         images = []
         for camera, times_ns in self._cameras:
             time_ns = int(times_ns[index])
@@ -150,7 +149,7 @@ class RawDrive:
                 points_lidar=scan.points_lidar,
                 intensity=scan.intensity,
                 timestamp_ns=scan.timestamp_ns,
-                ego_from_lidar=ego_from_lidar,
+                ego_from_lidar=self.ego_from_lidar,
                 world_from_ego=self._at(scan.timestamp_ns),
             ),
             images=tuple(images),
@@ -171,6 +170,16 @@ class RawDrive:
     def poses_file(self) -> Path:
         """Where poses of the IMU that somebody else has computed are, or would be; used where there are no packets."""
         return self.folder / "poses.txt"
+
+    @property
+    def has_poses(self) -> bool:
+        """Whether there are packets, or poses that somebody else has computed."""
+        return (self.folder / "oxts" / "data").is_dir() or self.poses_file.exists()
+
+    @property
+    def ego_from_lidar(self) -> RigidTransform:
+        """The ego frame is the IMU's."""
+        return self._calibration.velo_from_imu.inverse()
 
     @cached_property
     def _trajectory(self) -> Trajectory:

@@ -1,4 +1,4 @@
-"""What one sees of an import: a bar on a terminal, plain lines anywhere else."""
+"""What one sees of work on many messages or sweeps: a bar on a terminal, plain lines anywhere else."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_EVERY_S = 10.0
 
 
-class ImportProgress:
-    """Counts messages. Use as a context."""
+class CountProgress:
+    """Counts to a total. unit: of what, in the plural. Use as a context."""
 
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._done = name, total, 0
+    def __init__(self, name: str, total: int, unit: str) -> None:
+        self._name, self._total, self._unit, self._done = name, total, unit, 0
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._said_s = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task(name, total=total)
 
-    def __enter__(self) -> ImportProgress:
+    def __enter__(self) -> CountProgress:
         self._bar.start()
         return self
 
@@ -36,10 +36,10 @@ class ImportProgress:
         self._console.print(line, markup=False)
 
     def advance(self) -> None:
-        """One message more is done."""
+        """One more is done."""
         self._done += 1
         if self._console.is_terminal:
             self._bar.update(self._task, completed=self._done)
         elif time.monotonic() - self._said_s > LINE_EVERY_S:
             self._said_s = time.monotonic()
-            self.say(f"{self._name}: {self._done} of {self._total} messages")
+            self.say(f"{self._name}: {self._done} of {self._total} {self._unit}")

@@ -110,6 +110,11 @@ class ScanDrive:
         """Whether anybody has written down where it went."""
         return self.poses_file.exists()
 
+    @property
+    def ego_from_lidar(self) -> RigidTransform:
+        """The ego frame is the LiDAR's own."""
+        return RigidTransform.identity()
+
     def check(self) -> None:
         """Raises ValueError where times or poses are not those of its scans."""
         check_ascending(self.timestamps_ns, self._stems, str(self.folder))
@@ -144,7 +149,7 @@ class ScanDrive:
             points_lidar=scan.points_lidar,
             intensity=scan.intensity,
             timestamp_ns=timestamp_ns,
-            ego_from_lidar=RigidTransform.identity(),
+            ego_from_lidar=self.ego_from_lidar,
             world_from_ego=world_from_ego,
         )
         ego_from_cam0 = self._cam0_from_lidar.inverse()

@@ -12,13 +12,13 @@ from lima.config import ImportConfig
 from lima.datasets.bags.bag import Bag, open_bag
 from lima.datasets.bags.frame_tree import frame_name, trajectory_of
 from lima.datasets.bags.plan import Plan, calibration_of, ego_frame, looking_up, make_plan
-from lima.datasets.bags.progress import ImportProgress
 from lima.datasets.bags.receiving import Receiver
 from lima.datasets.bags.topics import choose, listing
 from lima.datasets.file_times import seconds_text
 from lima.datasets.plain_calibration import CALIBRATION_FILE, Calibration, PointLayout, calibration_text
 from lima.datasets.plain_drive import IMAGES_FOLDER, POINTS_FOLDER, POSES_FILE
 from lima.datasets.plain_writer import write_whole
+from lima.datasets.progress import CountProgress
 from lima.datasets.trajectory import Trajectory, poses_text
 
 NOTE_FILE = ".import.json"
@@ -62,7 +62,8 @@ def import_bag(bag: Bag, folder: Path, config: ImportConfig) -> None:
     receiver = Receiver(bag, folder, plan)
     left_out = receiver.tally.left_out
     topics = plan.chosen.all
-    with ImportProgress(folder.name, sum(bag.topics[topic].messages for topic in topics)) as progress:
+    total = sum(bag.topics[topic].messages for topic in topics)
+    with CountProgress(folder.name, total, "messages") as progress:
         progress.say(_announcement(bag, folder, plan))
         for stored in bag.messages(topics):
             try:
