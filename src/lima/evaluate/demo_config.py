@@ -44,7 +44,7 @@ FULL = DemoConfig(
     simulate=SimulateConfig(scenes=12, keyframes=16, samples_per_pixel=2, exact=False),
     pretrain=recipes.demo(),
     probe=ProbeConfig(points_per_sweep=2048),
-    expected=ExpectedSeconds(simulate=130.0, features=25.0, one_frame=125.0, lima=265.0, probe=38.0, report=10.0),
+    expected=ExpectedSeconds(simulate=145.0, features=22.0, one_frame=165.0, lima=315.0, probe=30.0, report=8.0),
 )
 SMALL = replace(
     FULL,
