@@ -26,17 +26,17 @@ _PLAIN = "biufUSO"  # kinds of numpy that a column may be
 class _Frame:
     """Stands in for `pandas.DataFrame`: its state holds the blocks."""
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: Any) -> None:
         self.blocks: _Blocks = state["_mgr"] if "_mgr" in state else state["_data"]
 
 
 class _Blocks:
     """Stands in for `BlockManager`: columns of one type lie together in a block. axes: columns, rows."""
 
-    def __init__(self, blocks: tuple[_Block, ...] = (), axes: tuple[Any, ...] = ()) -> None:
+    def __init__(self, blocks: Any = (), axes: Any = ()) -> None:
         self.blocks, self.axes = blocks, axes
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:  # pandas before 1.3
+    def __setstate__(self, state: Any) -> None:  # pandas before 1.3
         newest = state[3]["0.14.1"]
         self.axes = newest["axes"]
         self.blocks = tuple(_Block(block["values"], block["mgr_locs"]) for block in newest["blocks"])
@@ -45,7 +45,7 @@ class _Blocks:
 class _Block:
     """Some columns: values (columns, rows), and which columns of the table they are."""
 
-    def __init__(self, values: np.ndarray, places: slice | np.ndarray, ndim: int = 2) -> None:
+    def __init__(self, values: Any, places: Any, ndim: int = 2) -> None:
         self.values, self.places = values, places
 
 
@@ -57,16 +57,16 @@ class _RangeIndexKind:
     """Stands in for `RangeIndex`."""
 
 
-def _new_index(kind: type, state: dict[str, Any]) -> Any:
+def _new_index(kind: Any, state: Any) -> Any:
     if kind is _RangeIndexKind:
         return range(state["start"], state["stop"], state["step"])
     return state["data"]
 
 
-def _latin_bytes(text: str, encoding: str) -> bytes:
+def _latin_bytes(text: Any, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"bytes in {encoding}")
-    return text.encode("latin1")
+    return bytes(text, "latin1")
 
 
 def _allowed() -> dict[tuple[str, str], Callable[..., Any]]:
@@ -131,8 +131,9 @@ def read_table(
     except pickle.UnpicklingError as problem:
         raise ValueError(f"{path} is no table that pandas wrote ({problem}); nothing of it was run") from None
     except Exception as problem:  # whatever a broken pickle may lead to
+        told = (str(problem).splitlines() or [""])[0]
         raise ValueError(
-            f"{path} is no table that pandas wrote ({type(problem).__name__}: {problem}): truncated? Copy it again"
+            f"{path} is no table that pandas wrote ({type(problem).__name__}: {told}): truncated? Copy it again"
         ) from None
     missing = [name for name in columns if name not in found]
     if missing:
