@@ -1,4 +1,4 @@
-"""Frames as recordings of ROS 1 and ROS 2, written with the writers of `rosbags` and `mcap`. Knows nothing of the reader."""
+"""Frames as recordings of ROS 1 and ROS 2, by the writers of `rosbags` and `mcap`. Knows nothing of the reader."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _lines(table: Table) -> bytes:
 
 
 def lzf_compress(plain: bytes) -> bytes:
-    """A greedy packer in the format of liblzf: literals of up to 32 bytes, references of 3 … 264 bytes up to 8192 back."""
+    """A greedy packer in the format of liblzf: literals up to 32 bytes, references of 3 … 264 bytes up to 8192 back."""
     packed, literals, place = bytearray(), bytearray(), 0
     seen: dict[bytes, int] = {}
 
