@@ -156,7 +156,7 @@ class ScanDrive:
         read = None
         if self._labels_folder is not None:
             path = self._file(self._labels_folder, index, self._format.label_ending)
-            read = partial(_read_labels, path, len(scan.points_lidar), self._label_map)
+            read = partial(read_labels, path, len(scan.points_lidar), self._label_map)
         return Frame(
             token=f"{self.name}/{stem}",
             sequence=self.name,
@@ -172,7 +172,7 @@ class ScanDrive:
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"{folder} is missing, where the points of sequence {self.name} should be ({self._format.name}): were "
-                f"all archives unpacked into one folder?"
+                f"all archives unpacked into one folder? Or list the other sequences in splits.json"
             )
         stems = [path.stem for path in folder.iterdir() if path.suffix == self._format.scan_ending]
         if not stems:
@@ -276,10 +276,6 @@ class SingleScan:
             raise IndexError(f"sequence {self.name} has frame 0 only, not {index}")
         still = self._drive.still(self._index)
         return Frame(still.token, self.name, 0, still.sweep, still.images, still.read_labels)
-
-
-def _read_labels(path: Path, points: int, label_map: LabelMap) -> Int64[Tensor, "points"]:
-    return read_labels(path, points, label_map)
 
 
 def _is_number(stem: str) -> bool:
