@@ -16,15 +16,15 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from lima.sparse.engines.triton.row_tiles import RowTiles
+from lima.sparse.engines.triton.row_tiles import tiles_for
 from lima.sparse.engines.triton.tuning import INTERPRETED, bucket, tuned
+from lima.sparse.kernel_map import KernelMap
 
 
-def convolve_tiles(
+def convolve_map(
     features: Float[Tensor, "voxels dim"],
     weight: Float[Tensor, "offsets dim new_dim"],
-    tiles: RowTiles,
-    rows: int,
+    kernel_map: KernelMap,
     precision: str,
     backwards: bool = False,
     scale: Float[Tensor, "new_dim"] | None = None,
@@ -34,17 +34,18 @@ def convolve_tiles(
 ) -> Float[Tensor, "new_voxels new_dim"]:
     """out[o] = sum over offsets k of features[neighbour of o under k] @ weight[k], in the features' type.
 
-    rows: of the result. precision: of products in float32, "tf32" or "ieee". backwards: take the matrices in opposite
-    order. Then, in single precision and before rounding: times scale plus shift, plus residual, ReLU.
+    precision: of products in float32, "tf32" or "ieee". backwards: take the matrices in opposite order. What is given
+    of scale, shift and residual is applied to the sum in this order, then ReLU, all before it is rounded.
     """
     offsets, in_dim, out_dim = weight.shape
+    rows = kernel_map.voxels_out
     out = features.new_empty(rows, out_dim)
     if out.numel() == 0:
         return out
-    features = features.contiguous()
+    tiles = tiles_for(kernel_map, out_dim)
     first, step = (weight[-1], -weight.stride(0)) if backwards else (weight[0], weight.stride(0))
     convolve_kernel[lambda meta: (len(tiles.rows) * triton.cdiv(out_dim, meta["BLOCK_OUT"]),)](
-        features,
+        features.contiguous(),
         first,
         out,
         None if scale is None else scale.float().contiguous(),

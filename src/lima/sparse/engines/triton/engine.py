@@ -61,12 +61,10 @@ class TritonEngine(PlainNormalisation):
         self, features: Float[Tensor, "voxels dim"], weight: Float[Tensor, "offsets dim new_dim"], kernel_map: KernelMap
     ) -> Float[Tensor, "new_voxels new_dim"]:
         """One kernel over tiles of output rows."""
-        from lima.sparse.engines.triton.convolution import convolve_tiles
-        from lima.sparse.engines.triton.row_tiles import row_tiles
+        from lima.sparse.engines.triton.convolution import convolve_map
 
         with _on(features.device):
-            tiles = kernel_map.layout(row_tiles)
-            return convolve_tiles(features, weight, tiles, kernel_map.voxels_out, _precision(features.dtype))
+            return convolve_map(features, weight, kernel_map, _precision(features.dtype))
 
     def forward_fused(
         self,
@@ -82,20 +80,12 @@ class TritonEngine(PlainNormalisation):
 
         scale, shift: what batch norm does with frozen statistics.
         """
-        from lima.sparse.engines.triton.convolution import convolve_tiles
-        from lima.sparse.engines.triton.row_tiles import row_tiles
+        from lima.sparse.engines.triton.convolution import convolve_map
 
         with _on(features.device):
-            return convolve_tiles(
-                features,
-                weight,
-                kernel_map.layout(row_tiles),
-                kernel_map.voxels_out,
-                _precision(features.dtype),
-                scale=scale,
-                shift=shift,
-                residual=residual,
-                relu=relu,
+            precision = _precision(features.dtype)
+            return convolve_map(
+                features, weight, kernel_map, precision, scale=scale, shift=shift, residual=residual, relu=relu
             )
 
     def backward(
@@ -111,23 +101,16 @@ class TritonEngine(PlainNormalisation):
 
         Of a symmetric map that is the map itself with the offsets in opposite order.
         """
-        from lima.sparse.engines.triton.convolution import convolve_tiles
-        from lima.sparse.engines.triton.row_tiles import row_tiles
+        from lima.sparse.engines.triton.convolution import convolve_map
         from lima.sparse.engines.triton.weight_gradient import pair_lists, weight_gradient
 
         precision = _precision(features.dtype)
         at_features = at_weight = None
         with _on(features.device):
             if for_features:
-                backwards = kernel_map if kernel_map.symmetric else kernel_map.transposed
-                at_features = convolve_tiles(
-                    gradient,
-                    weight.transpose(1, 2),
-                    backwards.layout(row_tiles),
-                    kernel_map.voxels_in,
-                    precision,
-                    backwards=kernel_map.symmetric,
-                )
+                back = kernel_map if kernel_map.symmetric else kernel_map.transposed
+                transposed = weight.transpose(1, 2)
+                at_features = convolve_map(gradient, transposed, back, precision, backwards=kernel_map.symmetric)
             if for_weight:
                 at_weight = weight_gradient(features, gradient, kernel_map.layout(pair_lists), precision)
         return at_features, at_weight

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from lima.sparse.kernel_map import KernelMap
 
-TALL_FROM = 2**15
-"""Output rows from which tiles are 128 high: two for each multiprocessor of an H100 or H200. Below, 64, so that more
-programs run at once. Reasoned, not measured."""
+TALL_FROM = 200 * 128
+"""Output rows, times blocks of 128 channels, from which tiles are 128 high and not 64: three programs for every two
+multiprocessors of an H100 or H200. Tall tiles read the matrices half as often, low ones run more at once and have fewer
+rows without a neighbour under their offsets. Reasoned, not measured."""
 DIGITS = 62
 """Offsets that one sortable number holds."""
 
@@ -38,9 +39,24 @@ class RowTiles:
         return self.rows.shape[1]
 
 
-def row_tiles(kernel_map: KernelMap) -> RowTiles:
-    """The tiles of a map. Takes three times their memory for a moment; waits for nothing on the device."""
-    height = 128 if kernel_map.voxels_out >= TALL_FROM else 64
+def tiles_for(kernel_map: KernelMap, out_dim: int) -> RowTiles:
+    """The map's tiles, as high as suits a result of so many channels."""
+    blocks = -(-out_dim // 128)
+    return kernel_map.layout(tall_tiles if kernel_map.voxels_out * blocks >= TALL_FROM else low_tiles)
+
+
+def tall_tiles(kernel_map: KernelMap) -> RowTiles:
+    """Of 128 rows."""
+    return row_tiles(kernel_map, 128)
+
+
+def low_tiles(kernel_map: KernelMap) -> RowTiles:
+    """Of 64 rows."""
+    return row_tiles(kernel_map, 64)
+
+
+def row_tiles(kernel_map: KernelMap, height: int) -> RowTiles:
+    """The tiles of a map. Takes several times their memory for a moment; waits for nothing on the device."""
     table = neighbour_table(kernel_map)
     order = row_order(table[:, :-1] >= 0)
     padding = -len(order) % height
@@ -82,9 +98,8 @@ def row_order(present: Bool[Tensor, "offsets rows"]) -> Int64[Tensor, "rows"]:
         5³, 64       5.58   7.05    3.22   3.97        2.58   2.96    2.54   2.90
     """
     rarest_first = present[present.sum(dim=1).argsort(stable=True)]
-    digits = (
-        rarest_first.cumsum(dim=0, dtype=torch.uint8) & 1
-    )  # the place in a Gray code's count: parities from the top
+    # Where a set stands in a Gray code's count: a digit is the parity of the bits from the first down to it.
+    digits = rarest_first.cumsum(dim=0, dtype=torch.uint8) & 1
     order = torch.arange(present.shape[1], device=present.device)
     for group in reversed(digits.split(DIGITS)):
         weights = torch.arange(len(group) - 1, -1, -1, device=present.device)

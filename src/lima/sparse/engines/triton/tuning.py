@@ -47,7 +47,7 @@ def tuned(kernel: Any) -> Any:
     """The kernel with its fastest configuration. The interpreter has nothing to time."""
     return triton.autotune(
         [triton.Config({"BLOCK_OUT": 32})] if INTERPRETED.value else CONFIGS,
-        key=["bucket", "out_dim", "BLOCK_IN", "PRECISION"],
+        key=["bucket", "out_dim", "BLOCK_ROWS", "BLOCK_IN", "PRECISION"],
         prune_configs_by={"early_config_prune": suitable},
         do_bench=_milliseconds,
     )(kernel)
