@@ -23,7 +23,9 @@ from lima.config import (
     Aggregation,
     Association,
     AtGap,
+    ImportConfig,
     MethodConfig,
+    OdometryConfig,
     PretrainConfig,
     ProbeConfig,
     TeacherConfig,
@@ -48,6 +50,47 @@ class Simulate:
         from streetsim.simulate import simulate
 
         simulate(self.out, self.config)
+
+
+@dataclass(frozen=True)
+class Import:
+    """Import recordings (ROS 1 and ROS 2 bags, MCAP) as a plain folder that every other command reads."""
+
+    bags: Positional[tuple[Path, ...]]
+    """.bag and .mcap files, folders of ROS 2 bags; each becomes a drive"""
+    out: Path | None = None
+    """folder to write; an interrupted import continues in it"""
+    list: bool = False
+    """show the topics and import nothing"""
+    config: OmitArgPrefixes[ImportConfig] = field(default_factory=ImportConfig)
+
+    def run(self) -> None:
+        from lima.datasets.bags.importing import import_bags, list_bags
+
+        if not self.bags:
+            raise ValueError("no recording was named: lima import BAG … --out DIR")
+        if self.list:
+            print("\n".join(list_bags(self.bags)))
+        elif self.out is None:
+            raise ValueError("--out DIR is missing: where to write to (or --list, to see the topics)")
+        else:
+            import_bags(self.bags, self.out, self.config)
+
+
+@dataclass(frozen=True)
+class Odometry:
+    """Compute the poses of drives that have none from their sweeps, and say how good they look."""
+
+    data: Positional[Path]
+    """folder of the dataset"""
+    config: OmitArgPrefixes[OdometryConfig] = field(default_factory=OdometryConfig)
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+
+    def run(self) -> None:
+        from lima.odometry.odometry import compute_odometry
+
+        compute_odometry(self.data, self.config, self.at_gap)
 
 
 @dataclass(frozen=True)
@@ -190,7 +233,7 @@ class Engines:
         print("\n".join(engine_lines()))
 
 
-Command = Simulate | Features | Pretrain | Probe | Targets | Report | Demo | Engines
+Command = Simulate | Import | Odometry | Features | Pretrain | Probe | Targets | Report | Demo | Engines
 
 
 def parse(arguments: list[str]) -> Command:
@@ -198,6 +241,8 @@ def parse(arguments: list[str]) -> Command:
     pretrain = _pretrain_from(_named_recipe(arguments))
     commands = Annotated[
         Annotated[Simulate, subcommand("simulate")]
+        | Annotated[Import, subcommand("import")]
+        | Annotated[Odometry, subcommand("odometry")]
         | Annotated[Features, subcommand("features")]
         | Annotated[Pretrain, subcommand("pretrain", constructor=pretrain)]
         | Annotated[Probe, subcommand("probe")]

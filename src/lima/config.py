@@ -142,9 +142,29 @@ class ImportConfig:
     intensity_max: float | None = None
     """the intensity that means 1; found out from the sweeps when left out"""
     keyframes_per_s: float | None = None
-    """sweeps farther apart than this become frames; all are imported"""
+    """so many sweeps a second become frames; all are imported, and become frames when left out"""
     skip_bad: bool = False
     """leave damaged messages out, count and list them, instead of stopping at the first"""
+
+
+@dataclass(frozen=True)
+class OdometryConfig:
+    """Poses from the sweeps alone (KISS-ICP)."""
+
+    split: str | None = None
+    """train, val, …; every drive when left out"""
+    drives: tuple[str, ...] = ()
+    """names of drives; all of the split when left out"""
+    replace: bool = False
+    """write poses where there are some already, too; the old ones are kept as poses.txt.before"""
+    max_range_m: float = 100.0
+    """farther points are not matched"""
+    min_range_m: float = 3.0
+    """nearer points are the vehicle itself"""
+    voxel_size_m: float | None = None
+    """of the map that sweeps are matched to; a hundredth of max_range_m when left out"""
+    json: Path | None = None
+    """file to write everything that was found to"""
 
 
 def default_cache_folder(data: Path) -> Path:

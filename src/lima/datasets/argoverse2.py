@@ -103,12 +103,13 @@ class Argoverse2:
 
 
 class Argoverse2Log:
-    """One log as a sequence of its sweeps."""
+    """One log as a sequence of its sweeps. Raises FileNotFoundError, ValueError."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.name = folder.name
         self.tables = LogTables(folder)
+        self._times_ns = _sweep_times(folder / "sensors" / "lidar")
 
     @property
     def tokens(self) -> Series[str]:
@@ -196,14 +197,6 @@ class Argoverse2Log:
         return self._annotations.boxes(time_ns)
 
     @cached_property
-    def _times_ns(self) -> Int64[np.ndarray, "sweeps"]:
-        folder = self.folder / "sensors" / "lidar"
-        times_ns = _times_of_names(folder, ".feather")
-        if len(times_ns) == 0:
-            raise FileNotFoundError(f"{folder} holds no sweep, files such as 315966265259836000.feather were expected")
-        return times_ns
-
-    @cached_property
     def _image_times_ns(self) -> dict[str, Int64[np.ndarray, "images"]]:
         folder = self.folder / "sensors" / "cameras"
         times_ns = {name: _times_of_names(folder / name, ".jpg") for name in CAMERAS if (folder / name).is_dir()}
@@ -216,6 +209,13 @@ class Argoverse2Log:
     @cached_property
     def _annotations(self) -> Annotations:
         return read_annotations(self._annotations_file, self.tables.world_from_ego)
+
+
+def _sweep_times(folder: Path) -> Int64[np.ndarray, "sweeps"]:
+    times_ns = _times_of_names(folder, ".feather")
+    if len(times_ns) == 0:
+        raise FileNotFoundError(f"{folder} holds no sweep, files such as 315966265259836000.feather were expected")
+    return times_ns
 
 
 def _times_of_names(folder: Path, ending: str) -> Int64[np.ndarray, "files"]:

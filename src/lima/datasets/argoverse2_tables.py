@@ -54,6 +54,7 @@ class LogTables:
         path = self.extrinsics_file
         columns = read_feather(path, "where the sensors sit", text=("sensor_name",), number=_POSE)
         check_finite(path, columns, _POSE)
+        _once(columns["sensor_name"], path)
         poses = np.stack([columns[name].astype(np.float64) for name in _POSE], axis=1)
         return dict(zip(columns["sensor_name"], poses, strict=True))
 
@@ -69,6 +70,7 @@ class LogTables:
         path = self.intrinsics_file
         columns = read_feather(path, "the cameras' intrinsics", text=("sensor_name",), number=_CAMERA)
         check_finite(path, columns, _CAMERA)
+        _once(columns["sensor_name"], path)
         return {
             sensor: {name: float(columns[name][row]) for name in _CAMERA}
             for row, sensor in enumerate(columns["sensor_name"])
@@ -91,6 +93,12 @@ class LogTables:
             )
         except ValueError as problem:
             raise ValueError(f"{path}, {name}: {problem}") from None
+
+
+def _once(names: list[str], path: Path) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{path} has {names.count(twice[0])} rows for {twice[0]}, one was expected: copied twice?")
 
 
 def _rigid(pose: Float64[np.ndarray, "7"], where: str) -> RigidTransform:

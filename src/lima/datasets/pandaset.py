@@ -24,9 +24,10 @@ from lima.config import AtGap
 from lima.datasets.drives import checked, members, with_own_splits
 from lima.datasets.pandaset_cuboids import read_cuboids
 from lima.datasets.pandaset_labels import CLASS_NAMES, SOUTHERNMOST_TRAIN_DEG, classes_of_labels
+from lima.datasets.pandaset_lens import read_lens
 from lima.datasets.pandaset_poses import SensorPoses, read_json, read_sensor_poses, read_times
 from lima.datasets.pickled_tables import read_table
-from lima.datasets.scan_files import image_size, read_pixels
+from lima.datasets.scan_files import read_pixels
 from lima.datasets.trajectory import Trajectory, quaternions
 from lima.geometry.boxes import Boxes
 from lima.geometry.camera import PinholeCamera
@@ -43,8 +44,8 @@ EGO_FROM_PANDASET = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
 """x forward, y left from x right, y forward"""
 LIDAR_POSITION_M = (0.81, 0.0, 1.85)
 """of the Pandar64 in the vehicle: from the devkit's static calibration and the poses of a standing vehicle"""
-FARTHEST_FROM_MIDDLE = 0.25
-"""share of the image by which a lens's axis may miss its middle: intrinsics for images of another size miss more"""
+FARTHEST_IMAGE_S = 1.0
+"""between a sweep and its images: an image that is farther away in time is one of another sweep"""
 
 
 class PandaSet:
@@ -88,12 +89,13 @@ class PandaSet:
 
 
 class PandaSetDrive:
-    """One drive as a sequence of its sweeps."""
+    """One drive as a sequence of its sweeps. Raises FileNotFoundError, PermissionError, ValueError."""
 
     def __init__(self, folder: Path, lidars: Lidars = "both") -> None:
         self.folder = folder
         self.name = folder.name
         self.lidars = lidars
+        self._times_ns = read_times(folder / "lidar")
 
     @property
     def tokens(self) -> Series[str]:
@@ -169,6 +171,12 @@ class PandaSetDrive:
                 f"image for every sweep was expected"
             )
         time_ns = int(poses.times_ns[index])
+        late_s = (time_ns - int(self._times_ns[index])) * 1e-9
+        if abs(late_s) > FARTHEST_IMAGE_S:
+            raise ValueError(
+                f"{poses.folder / 'timestamps.json'}: image {index:02d} is {late_s:.2f} s after its sweep, at most "
+                f"{FARTHEST_IMAGE_S:g} s was expected: times of another drive?"
+            )
         # the vehicle's pose at that moment; what the camera's own pose differs from it is where the camera sits
         first_ns, last_ns = int(self._times_ns[0]), int(self._times_ns[-1])
         world_from_ego = self._trajectory.at(min(max(time_ns, first_ns), last_ns))
@@ -205,10 +213,6 @@ class PandaSetDrive:
         return RigidTransform(pose.rotation @ torch.from_numpy(EGO_FROM_PANDASET.T), pose.translation_m)
 
     @cached_property
-    def _times_ns(self) -> Int64[np.ndarray, "frames"]:
-        return read_times(self.folder / "lidar")
-
-    @cached_property
     def _lidar_poses(self) -> SensorPoses:
         return read_sensor_poses(self.folder / "lidar")
 
@@ -226,7 +230,7 @@ class PandaSetDrive:
     @cached_property
     def _lenses(self) -> dict[str, PinholeCamera]:
         """Pinholes: the images are undistorted as they are delivered. Their size is that of the camera's first."""
-        return {name: _camera(poses.folder) for name, poses in self._cameras.items()}
+        return {name: read_lens(poses.folder) for name, poses in self._cameras.items()}
 
     @cached_property
     def _label_names(self) -> Mapping[str, str]:
@@ -241,29 +245,6 @@ def _table(folder: Path, index: int) -> Path:
     """The file of a frame, gzipped as it is delivered or unpacked."""
     plain = folder / f"{index:02d}.pkl"
     return plain if plain.exists() else plain.with_suffix(".pkl.gz")
-
-
-def _camera(folder: Path) -> PinholeCamera:
-    path = folder / "intrinsics.json"
-    numbers = read_json(path, "the camera's intrinsics")
-    images = sorted(file for file in folder.iterdir() if file.suffix == ".jpg")
-    if not images:
-        raise FileNotFoundError(f"{folder} holds no image, files such as 00.jpg were expected")
-    width_px, height_px = image_size(images[0])
-    try:
-        fx, fy, cx, cy = (float(numbers[name]) for name in ("fx", "fy", "cx", "cy"))
-        camera = PinholeCamera(fx, fy, cx, cy, width_px, height_px)
-    except (KeyError, TypeError) as problem:
-        raise ValueError(f"{path} must have numbers fx, fy, cx, cy, got {str(numbers)[:80]} ({problem})") from None
-    except ValueError as problem:
-        raise ValueError(f"{path}: {problem}") from None
-    miss = max(abs((cx + 0.5) / width_px - 0.5), abs((cy + 0.5) / height_px - 0.5))
-    if not miss < FARTHEST_FROM_MIDDLE:
-        raise ValueError(
-            f"{path} has its axis at ({cx:.0f}, {cy:.0f}) px, images such as {images[0]} are {width_px} x {height_px}: "
-            f"a point near their middle was expected; resized images need resized intrinsics"
-        )
-    return camera
 
 
 def _scalr_splits(folders: Mapping[str, Path]) -> dict[str, list[str]]:

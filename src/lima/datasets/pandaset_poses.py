@@ -16,6 +16,8 @@ from lima.datasets.trajectory import matrices
 from lima.geometry.rigid import RigidTransform
 
 UNIT_TOLERANCE = 1e-3
+LATEST_S = 5e9
+"""a time beyond it, in the year 2128, is not in seconds"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def read_times(folder: Path) -> Int64[np.ndarray, "frames"]:
     path = folder / "timestamps.json"
     times = read_json(path, "the times of the frames")
     numbers = isinstance(times, list) and all(isinstance(time, (int, float)) for time in times)
-    if not numbers or not np.isfinite(times).all() or not times:
+    if not numbers or not times or not (np.abs(times) < LATEST_S).all():
         raise ValueError(f"{path} must be a list of seconds, one for every frame, got {str(times)[:60]}")
     return np.array([round(time * 1e9) for time in times], dtype=np.int64)
 

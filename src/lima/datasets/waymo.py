@@ -87,30 +87,34 @@ class Waymo:
 
 
 class WaymoSegment:
-    """One segment as a sequence of its frames. A frame's time is when its turn began, its pose that of the middle."""
+    """One segment as a sequence of its frames. A frame's time is when its turn began, its pose that of the middle.
+
+    Raises FileNotFoundError, PermissionError, ValueError.
+    """
 
     def __init__(self, segment: Segment, lidars: Lidars = "top", returns: Returns = "both") -> None:
         self.segment = segment
         self.name = segment.name
+        self._times_us = segment.times_us
         self._lasers = tuple(LASERS.values()) if lidars == "all" else (TOP,)
         self._returns = (1, 2) if returns == "both" else (1,)
 
     @property
     def tokens(self) -> Series[str]:
-        return [f"{self.name}/{time_us}" for time_us in self.segment.times_us.tolist()]
+        return [f"{self.name}/{time_us}" for time_us in self._times_us.tolist()]
 
     @property
     def timestamps_ns(self) -> Series[int]:
-        return (self.segment.times_us * 1000).tolist()
+        return (self._times_us * 1000).tolist()
 
     def __len__(self) -> int:
-        return len(self.segment.times_us)
+        return len(self._times_us)
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; its points are read now, images, labels and boxes when they are asked for."""
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
-        time_us = int(self.segment.times_us[index])
+        time_us = int(self._times_us[index])
         labelled = has_labels(self.segment, time_us)
         sweep, held = read_sweep(self.segment, time_us, self._lasers, self._returns)
         return Frame(

@@ -60,9 +60,10 @@ def read_lidars(path: Path) -> dict[int, LidarCalibration]:
         f"{prefix}{name}"
         for name in ("extrinsic.transform", "beam_inclination.values", "beam_inclination.min", "beam_inclination.max")
     )
-    found = {}
+    found: dict[int, LidarCalibration] = {}
     for record in read_records(path, "the LiDARs' calibration", (LASER, transform, beams, lowest, highest)):
         where = f"{path}, LiDAR {record[LASER]}"
+        _once(record[LASER], found, where)
         found[record[LASER]] = LidarCalibration(
             ego_from_lidar=rigid(record[transform], where),
             beams_rad=None if record[beams] is None else _numbers(record[beams], beams, where),
@@ -77,7 +78,7 @@ def read_cameras(path: Path) -> dict[int, CameraCalibration]:
     prefix = "[CameraCalibrationComponent]."
     transform, width, height = (f"{prefix}{name}" for name in ("extrinsic.transform", "width", "height"))
     lens = [f"{prefix}intrinsic.{name}" for name in ("f_u", "f_v", "c_u", "c_v", "k1", "k2", "p1", "p2", "k3")]
-    found = {}
+    found: dict[int, CameraCalibration] = {}
     for record in read_records(path, "the cameras' calibration", (CAMERA, transform, width, height, *lens)):
         where = f"{path}, camera {record[CAMERA]}"
         f_u, f_v, c_u, c_v, *coefficients = (float(_numbers(record[name], name, where)) for name in lens)
@@ -87,12 +88,18 @@ def read_cameras(path: Path) -> dict[int, CameraCalibration]:
             camera = PinholeCamera(f_u, f_v, c_u - 0.5, c_v - 0.5, width_px, height_px)
         except ValueError as problem:
             raise ValueError(f"{where}: {problem}") from None
+        _once(record[CAMERA], found, where)
         found[record[CAMERA]] = CameraCalibration(
             ego_from_cam=rigid(record[transform], where) @ _WAYMO_CAM_FROM_CAM,
             camera=camera,
             distortion=Distortion("plumb_bob", tuple(coefficients)),
         )
     return found
+
+
+def _once(number: int, found: Mapping[int, Any], where: str) -> None:
+    if number in found:
+        raise ValueError(f"{where} is there twice, one row was expected: copied twice?")
 
 
 def of_sensor(found: Mapping[int, Any], number: int, path: Path) -> Any:

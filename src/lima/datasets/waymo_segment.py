@@ -38,6 +38,7 @@ CLASS_OF_COMPONENT = {
 CHANNELS = {"lidar": 4, "lidar_pose": 6, "lidar_segmentation": 2}
 KEPT_IMAGES = 10  # cameras do not come in the order of their numbers
 KEPT_RANGE_IMAGES = 2
+FARTHEST_IMAGE_S = 1.0
 _POSE = "[VehiclePoseComponent].world_from_vehicle.transform"
 _IMAGE, _IMAGE_POSE, _IMAGE_TIME = (
     f"[CameraImageComponent].{name}" for name in ("image", "pose.transform", "pose_timestamp")
@@ -144,6 +145,11 @@ class Segment:
         where = self._image_place(time_us, camera)
         if not isinstance(seconds, float) or not np.isfinite(seconds):
             raise ValueError(f"{where}: pose_timestamp is {seconds}, seconds were expected")
+        if abs(seconds - time_us * 1e-6) > FARTHEST_IMAGE_S:
+            raise ValueError(
+                f"{where}: pose_timestamp is {seconds - time_us * 1e-6:.2f} s from the frame, at most "
+                f"{FARTHEST_IMAGE_S:g} s was expected"
+            )
         return round(seconds * 1e9), rigid(pose, where)
 
     @cached_property
