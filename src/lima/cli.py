@@ -104,18 +104,21 @@ class Features:
     """train, val, …; every sequence when left out"""
     at_gap: AtGap = "raise"
     """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+    skip_bad: bool = False
+    """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
     cache: Path | None = None
     """folder of the cache; beside the dataset when left out"""
 
     def run(self) -> None:
-        from lima.datasets import open_dataset
+        from lima.datasets.readable import opened
         from lima.teachers import load_teacher
         from lima.teachers.cache import FeatureCache
 
         teacher = load_teacher(self.config.name, self.config.layers)
         folder = self.cache or default_cache_folder(self.data)
         cache = FeatureCache(folder, teacher, self.config.image_height_px, self.config.image_width_px)
-        cache.fill(open_dataset(self.data, self.at_gap).sequences(self.split))
+        with opened(self.data, self.at_gap, self.skip_bad) as dataset:
+            cache.fill(dataset.sequences(self.split))
 
 
 @dataclass(frozen=True)

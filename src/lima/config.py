@@ -89,6 +89,8 @@ class PretrainConfig:
     split: str = "train"
     at_gap: AtGap = "raise"
     """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+    skip_bad: bool = False
+    """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
     seed: int = 0
     checkpoint_every_steps: int = 200
     log_every_steps: int = 10
@@ -111,6 +113,8 @@ class ProbeConfig:
     val_split: str = "val"
     at_gap: AtGap = "raise"
     """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+    skip_bad: bool = False
+    """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
     temporal_gap_frames: int = 4
     """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lima.config import ProbeConfig
-from lima.datasets import open_dataset
+from lima.datasets.readable import opened
 from lima.encoder import load_encoder
 from lima.evaluate.probe import probe, probe_split
 from lima.evaluate.probe_features import student_features
@@ -30,18 +30,18 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
     the first seed go to RUN/probes, from where the report draws predictions.
     """
     run = read_run(run_folder)
-    dataset = open_dataset(data, config.at_gap)
-    split = probe_split(dataset, config)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    say(f"{split.how}; {len(config.seeds)} seeds")
-    students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
-    scores = {}
-    for name, student in students.items():
-        result = probe(student_features(student, device), split, dataset.class_names, config, device=device)
-        (run_folder / "probes").mkdir(exist_ok=True)
-        save_probe(run_folder / "probes" / f"{name}.safetensors", result.probes[0])
-        scores[name] = result.as_dict()
-        say(f"{name:>16}  {result.miou:5.2f} ± {result.miou_std:.2f} % mIoU")
+    with opened(data, config.at_gap, config.skip_bad) as dataset:
+        split = probe_split(dataset, config)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        say(f"{split.how}; {len(config.seeds)} seeds")
+        students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
+        scores = {}
+        for name, student in students.items():
+            result = probe(student_features(student, device), split, dataset.class_names, config, device=device)
+            (run_folder / "probes").mkdir(exist_ok=True)
+            save_probe(run_folder / "probes" / f"{name}.safetensors", result.probes[0])
+            scores[name] = result.as_dict()
+            say(f"{name:>16}  {result.miou:5.2f} ± {result.miou_std:.2f} % mIoU")
     metrics = {
         "command": "probe",
         "config": {**asdict(config), "data": str(data.resolve())},

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lima.config import PretrainConfig, ProbeConfig, TeacherConfig
-from lima.datasets import open_dataset
+from lima.datasets.readable import opened
 from lima.evaluate.colouring import LinearMap, PrincipalColours
 from lima.evaluate.exhibit import Exhibit, choose_frame, choose_queries, gather
 from lima.evaluate.page import Section, paragraph
@@ -40,18 +40,18 @@ class Shown:
 
 def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Series[Shown]) -> list[Section]:
     """All pictures of one validation frame. The teacher looks at what its cache does not hold."""
-    dataset = open_dataset(data, config.at_gap)
-    features = _features_of(config.teacher, cache)
-    exhibit, where = _exhibit(dataset, features, config)
-    fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]
-    colours = _teacher_colours(exhibit)
-    students = [_student(exhibit, student, fitting or [exhibit.frame], features, config) for student in shown]
-    fitted_on = (
-        f"{len(fitting)} keyframes of the drives that the students learned from, not the one shown"
-        if fitting
-        else "the keyframe shown, because there is no other"
-    )
-    note = paragraph(f"{where} {_label_words(dataset)}", "soft")
+    with opened(data, config.at_gap, config.skip_bad) as dataset:
+        features = _features_of(config.teacher, cache)
+        exhibit, where = _exhibit(dataset, features, config)
+        fitting = [frame for frame in _frames_to_fit(dataset, config.split) if frame.token != exhibit.frame.token]
+        colours = _teacher_colours(exhibit)
+        students = [_student(exhibit, student, fitting or [exhibit.frame], features, config) for student in shown]
+        fitted_on = (
+            f"{len(fitting)} keyframes of the drives that the students learned from, not the one shown"
+            if fitting
+            else "the keyframe shown, because there is no other"
+        )
+        note = paragraph(f"{where} {_label_words(dataset)}", "soft")
     return [
         Section("classes", "Classes and errors", note + class_plate(exhibit, students)),
         Section("components", "Features as colours", component_plate(exhibit, colours, students, fitted_on)),

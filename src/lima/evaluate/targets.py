@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lima.config import MethodConfig, ProbeConfig, TeacherConfig, default_cache_folder
 from lima.data.pairs import pairs_from_frame
-from lima.datasets import open_dataset
+from lima.datasets.readable import opened
 from lima.evaluate.probe import ProbeResult, probe, probe_split
 from lima.evaluate.probe_features import FeatureSource, target_features
 from lima.method.cross_view import PointFeatures
@@ -61,21 +61,21 @@ def probe_targets(
     say: Callable[[str], None] = print,
 ) -> list[TargetScore]:
     """Probe the targets that each of the methods would give a student."""
-    dataset = open_dataset(data, probe_config.at_gap)
-    split = probe_split(dataset, probe_config)
-    teacher = load_teacher(teacher_config.name, teacher_config.layers)
-    features = FeatureCache(
-        cache or default_cache_folder(data), teacher, teacher_config.image_height_px, teacher_config.image_width_px
-    )
-    features.fill([*split.train, *split.val])
-    say(f"{split.how}; teacher {teacher.name}; mIoU in % over {len(probe_config.seeds)} seeds of the probe")
-    scores = []
-    for method in methods:
-        source = target_features(features.features, method)
-        seen, known = (
-            probe(each, split, dataset.class_names, probe_config, unknown="leave_out")
-            for each in (seen_now(source, method.occlusion_test), source)
+    with opened(data, probe_config.at_gap, probe_config.skip_bad) as dataset:
+        split = probe_split(dataset, probe_config)
+        teacher = load_teacher(teacher_config.name, teacher_config.layers)
+        features = FeatureCache(
+            cache or default_cache_folder(data), teacher, teacher_config.image_height_px, teacher_config.image_width_px
         )
-        scores.append(TargetScore(method, seen, known))
-        say(scores[-1].line())
+        features.fill([*split.train, *split.val])
+        say(f"{split.how}; teacher {teacher.name}; mIoU in % over {len(probe_config.seeds)} seeds of the probe")
+        scores = []
+        for method in methods:
+            source = target_features(features.features, method)
+            seen, known = (
+                probe(each, split, dataset.class_names, probe_config, unknown="leave_out")
+                for each in (seen_now(source, method.occlusion_test), source)
+            )
+            scores.append(TargetScore(method, seen, known))
+            say(scores[-1].line())
     return scores

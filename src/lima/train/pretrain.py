@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lima.config import PretrainConfig, default_cache_folder
-from lima.datasets import open_dataset
+from lima.datasets.readable import opened
 from lima.encoder import save_student
 from lima.scene import Sequence
 from lima.teachers import load_teacher
@@ -36,8 +36,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
     Raises FileExistsError for a folder that is not empty without `resume`, ValueError for settings that do not fit the
     data or a loss that is not a number, and Interrupted, after a checkpoint, on SIGINT or SIGTERM.
     """
-    with start_processes() as processes:
-        sequences = open_dataset(data, config.at_gap).sequences(config.split)
+    with start_processes() as processes, opened(data, config.at_gap, config.skip_bad, processes) as dataset:
+        sequences = dataset.sequences(config.split)
         folder = _open_folder(out, data, config, sequences, resume, processes)
         teacher = load_teacher(config.teacher.name, config.teacher.layers, device=processes.device)
         features = FeatureCache(

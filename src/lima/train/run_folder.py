@@ -17,7 +17,8 @@ import lima
 from lima.config import PretrainConfig
 
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "transformers")
-FREE_TO_CHANGE = {"checkpoint_every_steps", "log_every_steps", "tensorboard"}  # these do not touch the weights
+FREE_TO_CHANGE = {"checkpoint_every_steps", "log_every_steps", "tensorboard", "skip_bad"}
+"""these do not touch the weights; which keyframes are left out is compared beside them"""
 
 
 @dataclass(frozen=True)
