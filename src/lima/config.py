@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 
 from tyro.conf import arg
 
-Backbone = Literal["minkunet14", "minkunet18", "minkunet34"]
+Backbone = Literal["minkunet14", "minkunet18", "minkunet34", "spunet18", "spunet34"]
 Aggregation = Literal["mean", "max", "attention"]
 Association = Literal["voxel", "nearest"]
 Mixing = Literal["none", "laser", "polar", "both"]
 AtGap = Literal["raise", "split"]
 Loss = Literal["l2", "normalised_l2", "cosine", "contrastive"]
+SegmentationHead = Literal["linear", "norm_linear", "mlp"]
 
 
 @dataclass(frozen=True)

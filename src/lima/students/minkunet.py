@@ -44,7 +44,8 @@ class ResidualBlock(nn.Module):
         return self.second(self.first(voxels), self.shortcut(voxels))
 
 
-def _stage(in_dim: int, dim: int, blocks: int) -> nn.Sequential:
+def residual_stage(in_dim: int, dim: int, blocks: int) -> nn.Sequential:
+    """Residual blocks at one resolution, the first of which changes the width."""
     return nn.Sequential(*[ResidualBlock(in_dim if block == 0 else dim, dim) for block in range(blocks)])
 
 
@@ -68,23 +69,29 @@ class MinkUNet(nn.Module):
         self.down, self.encoder = nn.ModuleList(), nn.ModuleList()
         for step in range(4):
             self.down.append(ConvNormReLU(StridedConv3d(dim, dim), dim))
-            self.encoder.append(_stage(dim, planes[step], blocks[step]))
+            self.encoder.append(residual_stage(dim, planes[step], blocks[step]))
             dim = planes[step]
             skipped.append(dim)
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         for step in range(4, 8):
             self.up.append(ConvNormReLU(InverseConv3d(dim, planes[step]), planes[step]))
-            self.decoder.append(_stage(planes[step] + skipped[7 - step], planes[step], blocks[step]))
+            self.decoder.append(residual_stage(planes[step] + skipped[7 - step], planes[step], blocks[step]))
             dim = planes[step]
         self.dim = dim
 
     def forward(self, voxels: SparseTensor) -> SparseTensor:
-        voxels = self.stem(voxels)
-        skipped = [voxels]
-        for down, stage in zip(self.down, self.encoder, strict=True):
-            voxels = stage(down(voxels))
-            skipped.append(voxels)
-        skipped.pop()
-        for up, stage in zip(self.up, self.decoder, strict=True):
-            voxels = stage(concatenate(up(voxels), skipped.pop()))
-        return voxels
+        return down_and_up(self.stem(voxels), self.down, self.encoder, self.up, self.decoder)
+
+
+def down_and_up(
+    voxels: SparseTensor, down: nn.ModuleList, encoder: nn.ModuleList, up: nn.ModuleList, decoder: nn.ModuleList
+) -> SparseTensor:
+    """The way through a U-Net: to coarser voxels and back, where the features of the way down are concatenated."""
+    skipped = [voxels]
+    for coarser, stage in zip(down, encoder, strict=True):
+        voxels = stage(coarser(voxels))
+        skipped.append(voxels)
+    skipped.pop()
+    for finer, stage in zip(up, decoder, strict=True):
+        voxels = stage(concatenate(finer(voxels), skipped.pop()))
+    return voxels

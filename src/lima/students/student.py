@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from lima.config import StudentConfig
 from lima.scene import Batch
 from lima.students.minkunet import BLOCKS, MinkUNet
+from lima.students.spunet import SPUNET_BLOCKS, SpUNet
 from lima.students.voxelise import Voxeliser
 
 
 class Student(nn.Module):
     """Voxelises, runs the backbone, and hands every point the feature of its voxel. dim: width of the features."""
 
-    def __init__(self, voxeliser: Voxeliser, backbone: MinkUNet) -> None:
+    def __init__(self, voxeliser: Voxeliser, backbone: MinkUNet | SpUNet) -> None:
         super().__init__()
         self.voxeliser = voxeliser
         self.backbone = backbone
@@ -37,7 +38,13 @@ def build_student(config: StudentConfig) -> Student:
 
     Raises ValueError for settings that make no network.
     """
-    if config.backbone not in BLOCKS:
-        raise ValueError(f"no backbone is called {config.backbone!r}, there are {', '.join(BLOCKS)}")
     voxeliser = Voxeliser(config.voxels, config.voxel_size_m, config.voxel_azimuth_deg, config.max_range_m)
-    return Student(voxeliser, MinkUNet(BLOCKS[config.backbone], config.width))
+    return Student(voxeliser, _build_backbone(config))
+
+
+def _build_backbone(config: StudentConfig) -> MinkUNet | SpUNet:
+    if config.backbone in BLOCKS:
+        return MinkUNet(BLOCKS[config.backbone], config.width)
+    if config.backbone in SPUNET_BLOCKS:
+        return SpUNet(SPUNET_BLOCKS[config.backbone], config.width)
+    raise ValueError(f"no backbone is called {config.backbone!r}, there are {', '.join([*BLOCKS, *SPUNET_BLOCKS])}")
