@@ -23,6 +23,7 @@ from lima.config import (
     Aggregation,
     Association,
     AtGap,
+    DoctorConfig,
     ImportConfig,
     MethodConfig,
     OdometryConfig,
@@ -34,7 +35,7 @@ from lima.config import (
 from lima.train.interruption import Interrupted
 from streetsim.config import SimulateConfig
 
-USER_MISTAKE = 2
+DATA_WRONG, USER_MISTAKE = 1, 2
 Recipe = Literal["lima", "scalr", "lima_vit_s", "lima_vit_b", "lima_vit_l", "demo", "demo_small"]
 
 
@@ -91,6 +92,21 @@ class Odometry:
         from lima.odometry.odometry import compute_odometry
 
         compute_odometry(self.data, self.config, self.at_gap)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Tell whether a dataset can be trusted: clocks, points, poses, how LiDAR and images fit. Exit code 1 if not."""
+
+    data: Positional[Path]
+    """folder of the dataset"""
+    config: OmitArgPrefixes[DoctorConfig] = field(default_factory=DoctorConfig)
+
+    def run(self) -> None:
+        from lima.doctor.doctor import run_doctor
+
+        if run_doctor(self.data, self.config).wrong:
+            sys.exit(DATA_WRONG)
 
 
 @dataclass(frozen=True)
@@ -236,7 +252,7 @@ class Engines:
         print("\n".join(engine_lines()))
 
 
-Command = Simulate | Import | Odometry | Features | Pretrain | Probe | Targets | Report | Demo | Engines
+Command = Simulate | Import | Odometry | Doctor | Features | Pretrain | Probe | Targets | Report | Demo | Engines
 
 
 def parse(arguments: list[str]) -> Command:
@@ -246,6 +262,7 @@ def parse(arguments: list[str]) -> Command:
         Annotated[Simulate, subcommand("simulate")]
         | Annotated[Import, subcommand("import")]
         | Annotated[Odometry, subcommand("odometry")]
+        | Annotated[Doctor, subcommand("doctor")]
         | Annotated[Features, subcommand("features")]
         | Annotated[Pretrain, subcommand("pretrain", constructor=pretrain)]
         | Annotated[Probe, subcommand("probe")]
