@@ -96,7 +96,7 @@ def load_encoder(path: Path | str) -> Encoder:
                 f"{folder / name} is missing: an encoder is read from the folder of a pretraining run, which holds "
                 f"{WEIGHTS_FILE} and {DESCRIPTION_FILE}"
             )
-    student = build_student(_read_config(folder / DESCRIPTION_FILE))
+    student = build_student(read_student_config(folder))
     _load_weights(student, folder / WEIGHTS_FILE)
     return Encoder(student)
 
@@ -108,7 +108,11 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
     os.replace(beside, path)
 
 
-def _read_config(file: Path) -> StudentConfig:
+def read_student_config(folder: Path) -> StudentConfig:
+    """The settings of the student in a folder, from its student.json. Raises as `load_encoder` does."""
+    file = folder / DESCRIPTION_FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing: it is in the folder of a run that has finished")
     try:
         description = json.loads(file.read_text())
         config = StudentConfig(**description["student"])

@@ -21,13 +21,13 @@ from torch import Tensor
 from lima.config import ProbeConfig
 from lima.datasets.parts import temporal_halves
 from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_percent
+from lima.evaluate.nearest import nearest_point
 from lima.evaluate.probe_features import FeatureSource, collect, labels_of
 from lima.evaluate.probe_head import LinearProbe, fit
 from lima.method.cross_view import PointFeatures
 from lima.scene import Dataset, Frame, Sequence
 
 Unknown = Literal["nearest", "leave_out"]
-DISTANCES_AT_ONCE = 1 << 25
 
 logger = logging.getLogger(__name__)
 
@@ -153,16 +153,9 @@ def _predictions(
     taken[known] = torch.arange(len(features))
     if unknown == "nearest":
         points = frame.sweep.points_lidar
-        taken[~known] = _nearest(points[~known].to(device), points[known].to(device)).cpu()
+        taken[~known] = nearest_point(points[~known].to(device), points[known].to(device)).cpu()
     classes = [probe.predict(features).cpu() for probe in probes]
     return [torch.where(taken >= 0, of_known[taken], 0) for of_known in classes]
-
-
-def _nearest(asking: Tensor, known: Tensor) -> Int64[Tensor, "asking"]:
-    """For every asking point the position of the nearest known one."""
-    rows = max(1, DISTANCES_AT_ONCE // len(known))
-    found = [torch.cdist(part, known).argmin(dim=1) for part in asking.split(rows)]
-    return torch.cat(found) if len(asking) else torch.zeros(0, dtype=torch.int64)
 
 
 def _result(

@@ -1,0 +1,1 @@
+"""Fine-tuning for semantic segmentation: label fractions, the loop, scores, predictions, tables."""
