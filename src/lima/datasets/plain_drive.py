@@ -127,7 +127,9 @@ class PlainDrive:
         """Which sweeps are frames. Raises ValueError where there are no poses, or no sweep is left."""
         trajectory = self._poses()
         times_ns = self.sweep_times_ns
-        margin_ns = 0 if self.calibration.points.compensated else round(MAX_BEYOND_S * 1e9)
+        margin_ns = 0
+        if not self.calibration.points.compensated:  # a whole turn must have poses
+            margin_ns = max(round(MAX_BEYOND_S * 1e9), int(np.median(np.diff(times_ns))) if len(times_ns) > 1 else 0)
         posed = trajectory.knows(times_ns) & trajectory.knows(times_ns + margin_ns)
         posed &= trajectory.knows(times_ns - margin_ns)
         seen = np.ones(len(times_ns), dtype=bool)
@@ -197,13 +199,15 @@ class PlainDrive:
     # --- sweeps without poses, for odometry
 
     def points(self, sweep: int) -> Points:
-        """The points of any sweep, frame or not, not compensated. Raises ValueError where some are no numbers."""
+        """The points of any sweep, frame or not, as measured; times only where they count. Raises ValueError where some
+        are no numbers."""
         return self._kept(sweep)[0]
 
     def _kept(self, sweep: int) -> tuple[Points, Bool[np.ndarray, "points"]]:
         """The points that are used, and which of those in the file they are."""
         path, layout = self.sweeps.paths[sweep], self.calibration.points
-        points = point_files.read_points(path, layout.columns, int(self.sweep_times_ns[sweep]))
+        times_from_ns = None if layout.compensated else int(self.sweep_times_ns[sweep])
+        points = point_files.read_points(path, layout.columns, times_from_ns)
         usable = points.usable()
         if usable.all():
             return points, usable
@@ -225,7 +229,7 @@ class PlainDrive:
         timestamp_ns = int(self.sweep_times_ns[number])
         trajectory = self._poses()
         xyz_m = points.xyz_m
-        if points.time_s is not None and not self.calibration.points.compensated:
+        if points.time_s is not None:
 
             def world_from_lidar(
                 times_ns: Int64[np.ndarray, "times"],

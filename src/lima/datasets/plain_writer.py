@@ -17,8 +17,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
     os.replace(partial, path)
 
 
-def write_points(path: Path, points: Points) -> None:
-    """A .npy of records: x, y, z, and intensity, ring and time where there are any."""
+def records_of(points: Points) -> np.ndarray:
+    """Records of x, y, z, and intensity, ring and time where there are any."""
     fields = [("x", "<f4"), ("y", "<f4"), ("z", "<f4")]
     columns = {"intensity": points.intensity, "ring": points.ring, "time": points.time_s}
     fields += [(name, "<i4" if name == "ring" else "<f4") for name, values in columns.items() if values is not None]
@@ -28,7 +28,12 @@ def write_points(path: Path, points: Points) -> None:
     for name, values in columns.items():
         if values is not None:
             table[name] = values
+    return table
+
+
+def write_points(path: Path, points: Points) -> None:
+    """A .npy of `records_of` them."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("wb") as file:
-        np.save(file, table)
+        np.save(file, records_of(points))
     os.replace(partial, path)

@@ -18,8 +18,10 @@ TIME = (
     "gps_time", "scalar_time", "scalar_timestamp",
 )  # fmt: skip
 LONGEST_TURN_S = 1.0
-ABSOLUTE_S = 1e6  # larger numbers of seconds cannot be counted from the sweep's own timestamp
+TOLERANCE_S = 1.0  # between the clocks of absolute times and of the sweep's timestamp
 UNITS_S = (1.0, 1e-3, 1e-6, 1e-9)
+
+LEAVE_ASIDE = "leave times aside with points: {compensated: true} in calibration.yaml (lima import: --compensated)"
 
 Columns = Mapping[str, Shaped[np.ndarray, "points"]]
 
@@ -64,8 +66,8 @@ class Points:
 def points_of(columns: Columns, timestamp_ns: int | None) -> Points:
     """The columns by what they mean, whatever the driver calls them (`INTENSITY`, `RING`, `TIME`, in any case).
 
-    timestamp_ns: of the sweep, needed where the points have absolute times. Raises ValueError where x, y or z is
-    missing or no float, or times make no sense.
+    timestamp_ns: of the sweep, which times are counted from; None where the points' times do not count. Raises
+    ValueError where x, y or z is missing or no float, or times make no sense.
     """
     by_name = {name.lower(): values for name, values in columns.items()}
     missing = [axis for axis in "xyz" if axis not in by_name]
@@ -85,19 +87,20 @@ def points_of(columns: Columns, timestamp_ns: int | None) -> Points:
         intensity=None if intensity is None else intensity.astype(np.float32),
         intensity_limit=int(limit),
         ring=None if ring is None else _whole(ring),
-        time_s=None if time is None else relative_time_s(time, timestamp_ns),
+        time_s=None if time is None or timestamp_ns is None else relative_time_s(time, timestamp_ns),
     )
 
 
-def relative_time_s(values: Shaped[np.ndarray, "points"], timestamp_ns: int | None) -> Float32[np.ndarray, "points"]:
+def relative_time_s(values: Shaped[np.ndarray, "points"], timestamp_ns: int) -> Float32[np.ndarray, "points"]:
     """Seconds from the sweep's timestamp, of times that drivers give as seconds or nanoseconds, relative or absolute.
 
     The unit is the first of seconds, milliseconds, microseconds and nanoseconds (whole numbers: the other way round)
-    in which the turn lasts 1 ms to `LONGEST_TURN_S`. Raises ValueError where none does.
+    in which the turn lasts 1 ms to `LONGEST_TURN_S`. Times that begin farther from 0 than that are absolute. Times that
+    are all equal say nothing: zeros. Raises ValueError where no unit fits, and for absolute times of another clock.
     """
     finite = values[np.isfinite(values)]
     if len(finite) == 0 or finite.min() == finite.max():
-        return np.zeros(len(values), dtype=np.float32) + np.where(np.isfinite(values), 0, np.nan).astype(np.float32)
+        return np.where(np.isfinite(values), 0, np.nan).astype(np.float32)
     low = finite.min()
     span = float(finite.max() - low)
     units_s = UNITS_S if values.dtype.kind == "f" else UNITS_S[::-1]
@@ -105,17 +108,20 @@ def relative_time_s(values: Shaped[np.ndarray, "points"], timestamp_ns: int | No
     if not fitting:
         raise ValueError(
             f"times of the points reach from {low} to {finite.max()}: in no unit from seconds to nanoseconds is that a "
-            f"turn of 1 ms to {LONGEST_TURN_S:g} s"
+            f"turn of 1 ms to {LONGEST_TURN_S:g} s; {LEAVE_ASIDE}"
         )
     unit_s = fitting[0]
-    if abs(float(low)) * unit_s < ABSOLUTE_S:
+    if abs(float(low)) * unit_s <= LONGEST_TURN_S:
         return (values.astype(np.float64) * unit_s).astype(np.float32)
-    if timestamp_ns is None:
-        raise ValueError("the points have absolute times, and the sweep has no timestamp to count them from")
-    since_low_s = (values - low).astype(np.float64) * unit_s
     unit_ns = round(unit_s * 1e9)
     low_ns = int(low) * unit_ns if values.dtype.kind in "iu" else round(float(low) * unit_s * 1e9)
-    return (since_low_s + (low_ns - timestamp_ns) * 1e-9).astype(np.float32)
+    begin_s = (low_ns - timestamp_ns) * 1e-9
+    if abs(begin_s) > LONGEST_TURN_S + TOLERANCE_S:
+        raise ValueError(
+            f"times of the points begin {begin_s:.3f} s after the sweep's timestamp: are they of another clock? "
+            f"{LEAVE_ASIDE}"
+        )
+    return ((values - low).astype(np.float64) * unit_s + begin_s).astype(np.float32)
 
 
 def _first(columns: Columns, names: tuple[str, ...]) -> Shaped[np.ndarray, "points"] | None:

@@ -18,8 +18,9 @@ def read_points(path: Path, columns: tuple[str, ...] | None, timestamp_ns: int |
     """The points of a file.
 
     columns: what the numbers of a point are, for .bin (float32) and .npy without names of its own; the other formats
-    tell. timestamp_ns: of the sweep, for absolute times. Raises FileNotFoundError, PermissionError, and ValueError that
-    names the file, for files that are empty, cut short, or hold something else.
+    tell. timestamp_ns: of the sweep, which the points' times are counted from; None where they do not count. Raises
+    FileNotFoundError, PermissionError, and ValueError that names the file, for files that are empty, cut short, or hold
+    something else.
     """
     readers = {".bin": _read_bin, ".npy": _read_npy, ".pcd": _read_pcd, ".ply": _read_ply}
     try:

@@ -62,7 +62,7 @@ def _plain(drive: PlainDrive) -> SweepSource:
         pose = None
         if trajectory is not None and bool(trajectory.knows(moment)[0]):
             pose = trajectory.at(int(moment[0])) @ mount
-        return OdometrySweep(points.xyz_m, None if drive.calibration.points.compensated else points.time_s, pose)
+        return OdometrySweep(points.xyz_m, points.time_s, pose)
 
     return SweepSource(drive.name, drive.sweep_times_ns, mount, read, drive.poses_file, trajectory is not None)
 

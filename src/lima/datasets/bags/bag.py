@@ -48,12 +48,21 @@ class Bag(ABC):
         self.path = path
         self.topics: dict[str, Topic] = {}
         self._open = ExitStack()
+        try:
+            self._load()
+        except BaseException:
+            self._open.close()
+            raise
+
+    @abstractmethod
+    def _load(self) -> None:
+        """Open the files and fill in the topics."""
 
     @abstractmethod
     def _stored(self, topics: Collection[str]) -> Iterator[Stored]: ...
 
     @abstractmethod
-    def _decode(self, content: bytes | memoryview, kind: str) -> Any: ...
+    def _decode(self, message: Stored) -> Any: ...
 
     def messages(self, topics: Collection[str]) -> Iterator[Stored]:
         """The messages of these topics in the order of their arrival. Raises ValueError for a damaged file."""
@@ -61,13 +70,13 @@ class Bag(ABC):
             yield from self._stored(topics)
 
     def decode(self, message: Stored) -> Any:
-        """The message as an object with the fields of its definition. Raises ValueError for damaged ones."""
+        """The message as an object with the fields of its definition. Raises ValueError for damaged ones (without
+        the recording's name)."""
         try:
-            return self._decode(message.content, self.topics[message.topic].kind)
+            return self._decode(message)
         except Exception as problem:
-            raise ValueError(
-                f"{self.path}: a message of {message.topic} is no {self.topics[message.topic].kind} ({problem})"
-            ) from None
+            told = " ".join(str(problem).split()) or type(problem).__name__
+            raise ValueError(f"it is no {self.topics[message.topic].kind} ({told}): damaged?") from None
 
     def close(self) -> None:
         """Close the files."""

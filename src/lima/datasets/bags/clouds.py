@@ -11,11 +11,12 @@ from lima.datasets.point_columns import Columns, Points, points_of
 _TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
 
 
-def cloud_points(message: Any, timestamp_ns: int) -> Points:
+def cloud_points(message: Any, timestamp_ns: int | None) -> Points:
     """The points of a message, as many as it has, unusable ones among them.
 
-    timestamp_ns: of the sweep, for points with absolute times. Raises ValueError for layouts that contradict
-    themselves, data that are cut short, and fields that make no sense (`points_of`).
+    timestamp_ns: of the sweep, which the points' times are counted from; None where they do not count. Raises
+    ValueError for layouts that contradict themselves, data that are cut short, and fields that make no sense
+    (`points_of`).
     """
     return points_of(cloud_columns(message), timestamp_ns)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence as Series
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -58,13 +59,14 @@ def drive_name(path: Path) -> str:
 def import_bag(bag: Bag, folder: Path, config: ImportConfig) -> None:
     """Import one recording into a folder: claim it, stream the messages, then write what only all of them tell."""
     plan = make_plan(bag, choose(bag, config), config)
+    announcement = _announcement(bag, folder, plan)
     claim(folder, bag, plan, config)
     receiver = Receiver(bag, folder, plan)
     left_out = receiver.tally.left_out
     topics = plan.chosen.all
     total = sum(bag.topics[topic].messages for topic in topics)
     with CountProgress(folder.name, total, "messages") as progress:
-        progress.say(_announcement(bag, folder, plan))
+        progress.say(announcement)
         for stored in bag.messages(topics):
             try:
                 receiver.take(stored)
@@ -113,20 +115,20 @@ def _calibration(plan: Plan, receiver: Receiver, ego: str, config: ImportConfig)
         found,
         cameras={name: camera for name, camera in found.cameras.items() if name in names},
         points=PointLayout(
-            intensity_max=config.intensity_max or _intensity_max(receiver),
-            compensated=config.compensated or not plan.has_times,
+            intensity_max=config.intensity_max or found.points.intensity_max or _intensity_max(receiver),
+            compensated=not plan.has_times,
         ),
         keyframes_per_s=config.keyframes_per_s or found.keyframes_per_s,
     )
 
 
 def _intensity_max(receiver: Receiver) -> float | None:
-    """1 and 255 where all sweeps fit; else what 99 % of the points of every sweep keep below."""
+    """1 and 255 where all sweeps fit; else what 99 % of the points of every sweep keep below, or the largest."""
     tally = receiver.tally
     if not tally.has_intensity:
         return None
     fitting = [scale for scale in (1.0, 255.0) if tally.largest_intensity <= scale]
-    return fitting[0] if fitting else float(f"{tally.usual_intensity:.2g}")
+    return fitting[0] if fitting else float(f"{tally.usual_intensity or tally.largest_intensity:.2g}")
 
 
 def _poses(
@@ -193,8 +195,26 @@ def _note(bag: Bag, config: ImportConfig, complete: bool, left_out: Series[str])
 
 
 def _announcement(bag: Bag, folder: Path, plan: Plan) -> str:
-    cameras = ", ".join(f"{camera.name} ({camera.images})" for camera in plan.chosen.cameras) or "none"
+    """What will be read, written and left free. Raises ValueError where there is no room for it."""
+    topics, chosen = bag.topics, plan.chosen
+    size_bytes = topics[chosen.points].messages * plan.sweep_bytes
+    size_bytes += sum(topics[camera.topics.images].messages * camera.picture_bytes for camera in plan.cameras)
+    room = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    free_bytes = shutil.disk_usage(room).free
+    there_bytes = sum(path.stat().st_size for path in folder.rglob("*")) if folder.exists() else 0
+    if free_bytes < size_bytes - there_bytes:
+        raise ValueError(
+            f"{bag.path} needs {_gigabytes(size_bytes - there_bytes)}, {room} has {_gigabytes(free_bytes)} left: make "
+            f"room, choose another --out, or import without cameras with --no-cameras"
+        )
+    cameras = [f"{topics[camera.images].messages} pictures of {camera.name} ({camera.images})"
+               for camera in chosen.cameras]  # fmt: skip
     return (
-        f"{bag.path} into {folder}: sweeps of {plan.chosen.points} ({', '.join(plan.columns)}), cameras {cameras}; "
-        f"interrupted, the same command goes on"
+        f"{bag.path} into {folder}: {topics[chosen.points].messages} sweeps of {chosen.points} "
+        f"({', '.join(plan.fields)}), {', '.join(cameras) or 'no cameras'}; about {_gigabytes(size_bytes)}, "
+        f"{_gigabytes(free_bytes)} are free; interrupted, the same command goes on"
     )
+
+
+def _gigabytes(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 from lima.datasets.bags.bag import Bag, Stored, Topic
@@ -15,11 +14,10 @@ _ROS_OF_ENCODING = {"cdr": 2, "ros1": 1}
 class McapBag(Bag):
     """One .mcap file. Topics in other encodings (JSON, Protobuf) are listed; their messages cannot be decoded."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def _load(self) -> None:
         from mcap.reader import make_reader
 
-        self._reader = make_reader(self._open.enter_context(path.open("rb")))
+        self._reader = make_reader(self._open.enter_context(self.path.open("rb")))
         summary = self._reader.get_summary()
         if summary is None or summary.statistics is None:
             raise ValueError("it has no summary at its end")
@@ -39,9 +37,6 @@ class McapBag(Bag):
         for _, channel, message in self._reader.iter_messages(topics=list(topics)):
             yield Stored(channel.topic, message.log_time, message.data)
 
-    def decode(self, message: Stored) -> Any:
-        self._ros = _ROS_OF_ENCODING[self._encoding[message.topic]]
-        return super().decode(message)
-
-    def _decode(self, content: bytes | memoryview, kind: str) -> Any:
-        return decode(content, kind, self._ros)
+    def _decode(self, message: Stored) -> Any:
+        ros = _ROS_OF_ENCODING[self._encoding[message.topic]]
+        return decode(message.content, self.topics[message.topic].kind, ros)

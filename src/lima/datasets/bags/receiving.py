@@ -91,11 +91,11 @@ class Receiver:
         frame = frame_name(message.header.frame_id)
         if frame != self._plan.lidar_frame:
             raise ValueError(f"the sweep is in frame {frame!r}, the first was in {self._plan.lidar_frame!r}")
-        path = self._folder / POINTS_FOLDER / f"{time_ns}.npy"
+        path = self._folder / POINTS_FOLDER / f"{seconds_text(time_ns)}.npy"
         if path.exists():
             points = read_points(path, None, time_ns)
         else:
-            found = cloud_points(message, time_ns)
+            found = cloud_points(message, time_ns if self._plan.has_times else None)
             usable = found.usable()
             if not usable.any():
                 raise ValueError(f"a sweep without a point: of {len(found)} none is finite and off the origin")
@@ -111,15 +111,15 @@ class Receiver:
 
     def _take_picture(self, stored: Stored, message: Any, camera: CameraPlan) -> None:
         time_ns = self._new_time_ns(message, stored)
-        folder = self._folder / IMAGES_FOLDER / camera.topics.name
-        if not any((folder / f"{time_ns}{ending}").exists() for ending in (".jpg", ".png")):
+        folder, name = self._folder / IMAGES_FOLDER / camera.topics.name, seconds_text(time_ns)
+        if not any((folder / f"{name}{ending}").exists() for ending in (".jpg", ".png")):
             picture = picture_of(message)
             if (picture.width_px, picture.height_px) != (camera.width_px, camera.height_px):
                 raise ValueError(
                     f"a picture of {picture.width_px} x {picture.height_px} px, the first had {camera.width_px} x "
                     f"{camera.height_px}"
                 )
-            write_whole(folder / f"{time_ns}{picture.ending}", picture.content)
+            write_whole(folder / f"{name}{picture.ending}", picture.content)
         self.tally.pictures += 1
 
     @staticmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 from lima.datasets.bags.bag import Bag, Stored, Topic
@@ -13,12 +12,11 @@ from lima.datasets.bags.message_types import decode, plain_kind
 class RosBag(Bag):
     """A .bag file, the folder of a ROS 2 bag, or one .db3 file of it."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
+    def _load(self) -> None:
         from rosbags import rosbag1, rosbag2
 
-        self._ros = 1 if path.suffix == ".bag" else 2
-        self._reader: Any = rosbag1.Reader(path) if self._ros == 1 else rosbag2.Reader(path)
+        self._ros = 1 if self.path.suffix == ".bag" else 2
+        self._reader: Any = rosbag1.Reader(self.path) if self._ros == 1 else rosbag2.Reader(self.path)
         self._open.enter_context(self._reader)
         for connection in self._reader.connections:
             before = self.topics.get(connection.topic)
@@ -31,5 +29,5 @@ class RosBag(Bag):
             for connection, received_ns, content in self._reader.messages(wanted):
                 yield Stored(connection.topic, received_ns, content)
 
-    def _decode(self, content: bytes | memoryview, kind: str) -> Any:
-        return decode(content, kind, self._ros)
+    def _decode(self, message: Stored) -> Any:
+        return decode(message.content, self.topics[message.topic].kind, self._ros)
