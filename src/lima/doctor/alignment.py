@@ -7,7 +7,6 @@ parts of the drive must help on the others before it is believed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
 

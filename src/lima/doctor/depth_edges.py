@@ -1,8 +1,8 @@
 """Where a sweep's depth jumps: the outlines of things, which a camera should see as edges of its image.
 
 Between two neighbouring beams of which one meets a near thing and the other what is behind it, the outline of the near
-thing passes somewhere, at the near thing's distance. So every jump becomes a short stretch of directions, sampled at that
-distance, whatever the sensor's resolution (Levinson and Thrun 2013 take the near point alone).
+thing passes somewhere, at the near thing's distance. So every jump becomes a short stretch of directions, sampled at
+that distance, whatever the sensor's resolution (Levinson and Thrun 2013 take the near point alone).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ JUMP_M, JUMP_SHARE = 0.5, 0.1
 SMOOTH_SHARE = 0.5  # of a jump: so little may the near thing's own neighbour differ
 STEEP = 0.8  # rise over run: the near thing is no ground
 LEVEL_M = 0.2
-"""Tops are looked for above the sensor and undersides below it, give or take so much. Of a car's roof or a wall's coping
-seen from above, the near rim and the far one lie between the same two beams, so the near one is nearer to the lower beam
-than chance would have it: on the simulator this alone moved the best pitch by 0.1 degrees."""
+"""Tops are looked for above the sensor and undersides below it, more or less. Of a roof seen from above its near
+rim and the far one lie between the same two beams, so the near one is nearer to the lower beam than chance would have
+it: on the simulator this alone moved the best pitch by 0.1 degrees."""
 FULL_TURN = 2 * math.pi
 
 

@@ -13,9 +13,11 @@ from lima.datasets import formats, open_dataset
 from lima.datasets.plain_writer import write_whole
 from lima.datasets.progress import CountProgress
 from lima.doctor.as_json import as_json
-from lima.doctor.examination import Examination, examine, forecast
+from lima.doctor.examination import Examination, Judge, examine, forecast
 from lima.doctor.finding import Finding
+from lima.doctor.fits import Tolerance
 from lima.doctor.page import examination_page
+from lima.doctor.reference import Reference, read_reference
 from lima.doctor.selection import choose
 from lima.doctor.terminal import show
 from lima.scene import Dataset, Sequence
@@ -30,7 +32,9 @@ def run_doctor(data: Path, config: DoctorConfig) -> Examination:
     for file in (config.json, config.html):
         if file is not None and not file.parent.is_dir():
             raise FileNotFoundError(f"{file} cannot be written: there is no folder {file.parent}")
-    examination = _examination(data, config)
+    reference = Reference() if config.reference is None else read_reference(config.reference)
+    judge = Judge(Tolerance(config.tolerance_deg, config.tolerance_m), reference)
+    examination = _examination(data, config, judge)
     console = Console(highlight=False)
     show(console, examination)
     if config.json is not None:
@@ -42,11 +46,11 @@ def run_doctor(data: Path, config: DoctorConfig) -> Examination:
     return examination
 
 
-def _examination(data: Path, config: DoctorConfig) -> Examination:
+def _examination(data: Path, config: DoctorConfig, judge: Judge) -> Examination:
     started = time.perf_counter()
     try:
         dataset, sequences = _opened(data, config.split)
-    except _NoSuchSplit:
+    except _NoSuchSplitError:
         raise
     except (ValueError, OSError) as problem:
         if not data.is_dir() or not any(known.recognises(data) for known in formats()):
@@ -60,17 +64,17 @@ def _examination(data: Path, config: DoctorConfig) -> Examination:
             f"{dataset.name}: {len(chosen)} of {len(sequences)} drives, {frames} frames with {images} images, about "
             f"{_duration(seconds)} of one core; --drives and --frames look at more or less, Ctrl-C shows what is done"
         )
-        return examine(dataset.name, sequences, chosen, config.tolerance_deg, progress.advance)
+        return examine(dataset.name, sequences, chosen, judge, progress.advance)
 
 
 def _opened(data: Path, split: str | None) -> tuple[Dataset, list[Sequence]]:
     dataset = open_dataset(data, "split")
     if split is not None and split not in dataset.split_names:
-        raise _NoSuchSplit(f"{data} has no split {split!r}; splits: {', '.join(dataset.split_names) or 'none'}")
+        raise _NoSuchSplitError(f"{data} has no split {split!r}; splits: {', '.join(dataset.split_names) or 'none'}")
     return dataset, dataset.sequences(split)
 
 
-class _NoSuchSplit(ValueError):
+class _NoSuchSplitError(ValueError):
     """A mistake of the user's, not of the data."""
 
 

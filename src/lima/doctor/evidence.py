@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -45,16 +45,19 @@ class Evidence:
     def frames(self) -> int:
         return len(self.maps)
 
+    def moved(self, moves: Float64[Tensor, "frames 4 4"]) -> Evidence:
+        """The same with the outlines of every frame elsewhere, in the camera's axes."""
+        move = moves.float()[self.frame]
+        stretches = self.stretches_cam @ move[:, :3, :3].mT + move[:, None, :3, 3]
+        return replace(self, stretches_cam=stretches)
+
     def some(self, most: int) -> Evidence:
         """The same with at most so many outlines, taken evenly."""
         return self.only(torch.arange(0, len(self.frame), max(1, -(-len(self.frame) // most))))
 
     def only(self, outlines: Int64[Tensor, "some"]) -> Evidence:
         """The same with some of the outlines."""
-        return Evidence(
-            self.name, self.camera, self.stretches_cam[outlines], self.frame[outlines], self.maps, self.cam_from_ego,
-            self.place, self.velocity_mps, self.turn_radps,
-        )  # fmt: skip
+        return replace(self, stretches_cam=self.stretches_cam[outlines], frame=self.frame[outlines])
 
 
 def outlines_before(
@@ -100,9 +103,7 @@ class Likeness:
 
         moves: what is done to the outlines of every frame, in the camera's axes.
         """
-        move = moves.float()[self.evidence.frame]
-        stretches = self.evidence.stretches_cam @ move[:, :3, :3].mT + move[:, None, :3, 3]
-        uv = project(self.camera, stretches)
+        uv = project(self.camera, self.evidence.moved(moves).stretches_cam)
         width, height = self.camera.width_px, self.camera.height_px
         u, v = uv[..., 0].clamp(0, width - 1.001), uv[..., 1].clamp(0, height - 1.001)
         left, top = u.floor(), v.floor()

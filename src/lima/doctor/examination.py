@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as Series
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 
 from lima.doctor.alignment import Alignment, align
 from lima.doctor.facts import FrameFacts
 from lima.doctor.finding import Finding
-from lima.doctor.fits import check_alignment, check_following
+from lima.doctor.fits import Tolerance, check_alignment, check_following
 from lima.doctor.following import Following, follow
 from lima.doctor.looking import Looked, look
 from lima.doctor.points import check_images, check_sweeps
 from lima.doctor.poses import check_poses, travelled_m
+from lima.doctor.reference import Reference
 from lima.doctor.selection import Chosen
 from lima.doctor.timing import (
     SensorTimes,
@@ -29,6 +30,14 @@ from lima.doctor.timing import (
 from lima.scene import Sequence
 
 SECONDS_PER_IMAGE, SECONDS_PER_SWEEP = 0.4, 1.0  # of one core of an AMD EPYC, measurements included
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What counts as wrong, and from where offsets between LiDAR and images are counted."""
+
+    tolerance: Tolerance
+    reference: Reference = field(default_factory=Reference)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +94,12 @@ def examine(
     dataset: str,
     sequences: Series[Sequence],
     chosen: Series[Chosen],
-    tolerance_deg: float,
+    judge: Judge,
     progress: Callable[[], None] = lambda: None,
 ) -> Examination:
     """Look at the chosen frames. An interrupt (Ctrl-C) ends it with the drives that are done.
 
-    sequences: all of the dataset, whose times are looked at. tolerance_deg: see `check_alignment`. progress: called
-    after every frame.
+    sequences: all of the dataset, whose times are looked at. progress: called after every frame.
     """
     started = time.perf_counter()
     findings = check_parts(sequences)
@@ -101,7 +109,7 @@ def examine(
     stopped = False
     try:
         for each in chosen:
-            reports.append(examine_drive(each, tolerance_deg, progress))
+            reports.append(examine_drive(each, judge, progress))
     except KeyboardInterrupt:
         stopped = True
     findings += [finding for report in reports for finding in report.findings]
@@ -109,7 +117,7 @@ def examine(
     return Examination(dataset, len(sequences), tuple(reports), tuple(findings), seconds, stopped)
 
 
-def examine_drive(chosen: Chosen, tolerance_deg: float, progress: Callable[[], None] = lambda: None) -> DriveReport:
+def examine_drive(chosen: Chosen, judge: Judge, progress: Callable[[], None] = lambda: None) -> DriveReport:
     """Everything about one drive, but the times of its sweeps: `check_sweep_times` needs no reading."""
     looked = look(chosen, progress)
     name, facts = looked.name, looked.facts
@@ -121,9 +129,9 @@ def examine_drive(chosen: Chosen, tolerance_deg: float, progress: Callable[[], N
         *check_images(name, facts),
         *check_poses(name, facts),
     ]
-    alignment, following = _fits(looked)
+    alignment, following = _fits(looked, judge.reference)
     if alignment is not None:
-        findings += check_alignment(name, alignment, tolerance_deg)
+        findings += check_alignment(name, alignment, judge.tolerance)
     if following is not None:
         findings += check_following(name, following)
     return DriveReport(
@@ -137,9 +145,10 @@ def examine_drive(chosen: Chosen, tolerance_deg: float, progress: Callable[[], N
     )
 
 
-def _fits(looked: Looked) -> tuple[Alignment | None, Following | None]:
+def _fits(looked: Looked, reference: Reference) -> tuple[Alignment | None, Following | None]:
     """The two measurements, as far as there is something to measure."""
     if not looked.sweeps:
         return None, None
     lidar_m = looked.sweeps[0].ego_from_lidar.translation_m
-    return align(looked.evidences, lidar_m) if looked.evidences else None, follow(looked.sweeps)
+    evidences = [reference.apply(evidence) for evidence in looked.evidences]
+    return align(evidences, lidar_m) if evidences else None, follow(looked.sweeps)

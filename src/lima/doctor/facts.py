@@ -54,8 +54,8 @@ class ImageFacts:
 
 @dataclass(frozen=True, eq=False)
 class FrameFacts:
-    """index: in the drive. cameras: that have an image, readable or not. seen_by: shares of points in no camera's image,
-    in one, in two or more."""
+    """index: in the drive. cameras: that have an image, readable or not. seen_by: shares of points in no image, in one,
+    in two or more."""
 
     index: int
     cameras: tuple[str, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Series
+from dataclasses import dataclass
 
 from lima.doctor.alignment import Alignment, CameraFit
 from lima.doctor.finding import Finding, named
@@ -11,6 +12,7 @@ from lima.doctor.witness import Offset
 
 SURE = 0.99
 NOTABLE_DEG = 0.15
+CLEAR = 4.0  # standard deviations
 LATE_S = 0.025
 SHARED = 0.7  # of the cameras' own gains: an offset of all that gives so much explains them
 AS_GOOD = 0.8  # a delay that gives so much of a camera's gain may be its cause
@@ -27,10 +29,24 @@ LIDAR_WORDS = (("over to the left", "over to the right"), ("up in front", "down 
 LIDAR_MOVES = (("back", "forward"), ("right", "left"), ("down", "up"))
 
 
-def check_alignment(name: str, alignment: Alignment, tolerance_deg: float) -> list[Finding]:
+@dataclass(frozen=True)
+class Tolerance:
+    """By how much points may be shifted in an image, and sensors be mounted elsewhere, before that is wrong."""
+
+    shift_deg: float
+    move_m: float
+
+    def exceeded(self, offset: Offset) -> bool:
+        """Whether the offset is wrong; moves count where they are clearly told apart from turns."""
+        moves = zip(offset.place[3:], offset.spread[3:], strict=True)
+        moved = any(abs(metres) > max(self.move_m, CLEAR * spread) for metres, spread in moves)
+        return offset.shift_deg > self.shift_deg or moved
+
+
+def check_alignment(name: str, alignment: Alignment, tolerance: Tolerance) -> list[Finding]:
     """Offsets that are sure and large enough to matter; the cause that all cameras share is named once.
 
-    tolerance_deg: by how much points may be shifted in an image before that is wrong; from `NOTABLE_DEG` it is said.
+    Offsets from `NOTABLE_DEG` on are said, those beyond the tolerance are wrong.
     """
     findings = [
         Finding("notice", "alignment", f"{name}, {camera}", f"cannot be judged: {reason}")
@@ -49,22 +65,21 @@ def check_alignment(name: str, alignment: Alignment, tolerance_deg: float) -> li
     if off and late is not None and _is_late(late) and late.gain >= SHARED * own:
         return [*findings, Finding("wrong", "alignment", name, _late_words("images", late))]
     if len(off) > 1 and lidar is not None and _sure(lidar) and lidar.gain >= SHARED * own:
-        level = "wrong" if lidar.shift_deg > tolerance_deg else "notice"
         offset = offset_words(lidar, LIDAR_WORDS, LIDAR_MOVES)
         words = (
             f"in all cameras the LiDAR's points fit best {offset}, {lidar.shift_deg:.2f} degrees from where they are"
         )
-        return [*findings, Finding("wrong" if level == "wrong" else "notice", "alignment", name, words)]
-    return findings + [_camera_finding(name, fit, tolerance_deg) for fit in off]
+        return [*findings, Finding("wrong" if tolerance.exceeded(lidar) else "notice", "alignment", name, words)]
+    return findings + [_camera_finding(name, fit, tolerance) for fit in off]
 
 
-def _camera_finding(name: str, fit: CameraFit, tolerance_deg: float) -> Finding:
+def _camera_finding(name: str, fit: CameraFit, tolerance: Tolerance) -> Finding:
     where = f"{name}, {fit.camera}"
     if fit.late is not None and _is_late(fit.late) and fit.late.gain >= AS_GOOD * fit.offset.gain:
         return Finding("wrong", "alignment", where, _late_words("its images", fit.late))
     offset = offset_words(fit.offset, CAMERA_WORDS, CAMERA_MOVES)
     words = f"points fit best {offset}, {fit.offset.shift_deg:.2f} degrees from where they are"
-    return Finding("wrong" if fit.offset.shift_deg > tolerance_deg else "notice", "alignment", where, words)
+    return Finding("wrong" if tolerance.exceeded(fit.offset) else "notice", "alignment", where, words)
 
 
 def offset_words(
@@ -88,8 +103,8 @@ def _late_words(what: str, late: Offset) -> str:
     seconds, spread = late.place[0], late.spread[0]
     return (
         f"{what} fit best as taken {abs(1e3 * seconds):.0f} ± {1e3 * spread:.0f} ms "
-        f"{'later' if seconds > 0 else 'earlier'} than they say: do the clocks differ? At a steady speed the LiDAR or the "
-        f"cameras mounted farther {'back or ahead'} would look the same"
+        f"{'later' if seconds > 0 else 'earlier'} than they say: do the clocks differ? At a steady speed the LiDAR or "
+        f"the cameras mounted farther {'back or ahead'} would look the same"
     )
 
 
@@ -117,8 +132,8 @@ def check_following(name: str, following: Following) -> list[Finding]:
     if off:
         worst = max(off, key=lambda pair: pair.shift_m)
         words = (
-            f"poses and sweeps disagree before {named([pair.later for pair in off])}, by up to {worst.shift_m:.2f} m and "
-            f"{max(pair.turn_deg for pair in off):.1f} degrees: do the poses jump?"
+            f"poses and sweeps disagree before {named([pair.later for pair in off])}, by up to {worst.shift_m:.2f} m "
+            f"and {max(pair.turn_deg for pair in off):.1f} degrees: do the poses jump?"
         )
         findings.append(Finding("wrong", "following", name, words))
     share = following.per_metre
@@ -132,8 +147,8 @@ def check_following(name: str, following: Following) -> list[Finding]:
         findings.append(Finding("wrong", "following", name, words))
     elif usual.shift_m > USUALLY_OFF_M or usual.turn_deg > USUALLY_OFF_DEG:
         words = (
-            f"neighbouring sweeps lie {usual.shift_m:.2f} m and {usual.turn_deg:.2f} degrees off under the poses, half of "
-            f"them more: better poses come from lima odometry"
+            f"neighbouring sweeps lie {usual.shift_m:.2f} m and {usual.turn_deg:.2f} degrees off under the poses, half "
+            f"of them more: better poses come from lima odometry"
         )
         findings.append(Finding("wrong", "following", name, words))
     return findings

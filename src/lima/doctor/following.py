@@ -80,10 +80,10 @@ def _fit(earlier: KeptSweep, later: KeptSweep) -> PairFit:
     earlier_from_later = earlier.world_from_lidar.inverse() @ later.world_from_lidar
     fit = fit_sweeps(earlier.points_lidar, later.points_lidar, earlier_from_later)
     to_ego = earlier.ego_from_lidar
-    travelled = earlier.world_from_ego.inverse().apply(later.world_from_ego.translation_m)
+    travelled = (earlier.world_from_ego.inverse() @ later.world_from_ego).translation_m
     # where the later LiDAR itself would go: a turn about the earlier one is no move of its own
     there = earlier_from_later.translation_m
-    correction = to_ego.rotate(fit.correction.apply(there) - there)
+    correction = to_ego.rotate((fit.correction @ earlier_from_later).translation_m - there)
     return PairFit(
         earlier=earlier.index,
         later=later.index,

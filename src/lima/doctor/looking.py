@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, Int64
 from torch import Tensor
 
 from lima.data.pairs import pairs_from_frame
-from lima.doctor.depth_edges import DepthEdges, depth_edges
+from lima.doctor.depth_edges import depth_edges
 from lima.doctor.edge_map import EdgeMap, edge_map
 from lima.doctor.evidence import Evidence, outlines_before
 from lima.doctor.facts import FrameFacts, ImageFacts, image_facts, seen_by, sweep_facts

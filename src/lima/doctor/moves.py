@@ -17,8 +17,8 @@ def camera_moves(evidence: Evidence, offset: Float64[Tensor, "6"]) -> Float64[Te
 
 
 def lidar_moves(evidence: Evidence, offset: Float64[Tensor, "6"], lidar_m: Float64[Tensor, "3"]) -> Tensor:
-    """The LiDAR is mounted otherwise, which all cameras see. offset: degrees about the vehicle's axes (forward, left, up)
-    through the LiDAR, which is at `lidar_m`, and metres along them."""
+    """The LiDAR is mounted otherwise, which all cameras see. offset: degrees about the vehicle's axes (forward, left,
+    up) through the LiDAR, which is at `lidar_m`, and metres along them."""
     move = rigid(offset[:3], offset[3:])
     move[:3, 3] += lidar_m - move[:3, :3] @ lidar_m
     return evidence.cam_from_ego @ move @ torch.linalg.inv(evidence.cam_from_ego)

@@ -29,14 +29,14 @@ COLOURS = 5  # that the page has for lines
 
 OVERLAY_WORDS = """Every point of a sweep where calibration, poses and clocks put it in the images; what nearer points
 hide is left out. Look at thin things and at the borders of near things: a colour should end where the thing ends. The
-outlines are what the fit of LiDAR and images goes by: each stroke joins two neighbouring beams of which one meets a near
-thing and the other passes it, so that the thing's edge in the image should cross the stroke."""
+outlines are what the fit of LiDAR and images goes by: each stroke joins two neighbouring beams of which one meets a
+near thing and the other passes it, so that the thing's edge in the image should cross the stroke."""
 PROFILE_WORDS = """How well outlines lie on edges (mean logarithm of the edges' strength along the strokes) when all
 points are turned by so many degrees. A peak at 0 is a good calibration; no peak means that nothing can be said."""
-FOLLOWING_WORDS = """For pairs of neighbouring sweeps, how far the later one must be moved to lie on the earlier one: what
-the poses between them are off. Single peaks are jumps; a level far above zero is poor odometry."""
-TOGETHER_WORDS = """Two sweeps as the poses put them, from above, without the ground. What stands still should be drawn
-once, in both colours; what is drawn twice has moved, or the poses are wrong."""
+FOLLOWING_WORDS = """For pairs of neighbouring sweeps, how far the later one must be moved to lie on the earlier one:
+what the poses between them are off. Single peaks are jumps; a level far above zero is poor odometry."""
+TOGETHER_WORDS = """Two sweeps as the poses put them, from above, without the ground. What stands still should be
+drawn once, in both colours; what is drawn twice has moved, or the poses are wrong."""
 
 
 def examination_page(examination: Examination) -> str:

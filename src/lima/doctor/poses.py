@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence as Series
 from statistics import median
@@ -38,14 +39,14 @@ def travelled_m(facts: Series[FrameFacts]) -> float:
     """The way between neighbouring frames that were read."""
     return sum(
         _distance_m(earlier.sweep.world_from_ego, later.sweep.world_from_ego)
-        for earlier, later in zip(facts, facts[1:], strict=False)
+        for earlier, later in itertools.pairwise(facts)
         if later.index == earlier.index + 1
     )
 
 
 def _check_motion(name: str, sweeps: Series[tuple[int, SweepFacts]]) -> list[Finding]:
     fast, spinning, jumps, sizes_m = [], [], [], []
-    for (index, earlier), (after, later) in zip(sweeps, sweeps[1:], strict=False):
+    for (index, earlier), (after, later) in itertools.pairwise(sweeps):
         seconds = (later.timestamp_ns - earlier.timestamp_ns) * 1e-9
         if after != index + 1 or not 0 < seconds < NEIGHBOURS_S:
             continue
@@ -90,7 +91,7 @@ def _check_cameras(name: str, facts: Series[FrameFacts]) -> list[Finding]:
     """Each camera's pose against that of the vehicle at its time, by the sweeps around it."""
     off: dict[str, list[float]] = {}
     unmoved: dict[str, list[float]] = {}
-    for frame, after in zip(facts, facts[1:], strict=False):
+    for frame, after in itertools.pairwise(facts):
         if after.index != frame.index + 1:
             continue
         seconds = (after.sweep.timestamp_ns - frame.sweep.timestamp_ns) * 1e-9

@@ -59,16 +59,16 @@ _TABLES = (
     (
         "alignment",
         "LiDAR against images",
-        ("drive, camera", "outlines", "best offset of the points", "shift", "confidence", "images late by", "confidence"),
-        "Where the LiDAR's depth jumps, an image should have an edge. The offset is the one of all small turns, moves and "
-        "delays at which outlines and edges meet best; confidence is the share of resampled drives that agree.",
+        ("drive, camera", "outlines", "best offset of points", "shift", "confidence", "images late by", "confidence"),
+        "Where the LiDAR's depth jumps, an image should have an edge. The offset is the one of all small turns, moves "
+        "and delays at which outlines and edges meet best; confidence is the share of resampled drives that agree.",
     ),
     (
         "following",
         "Sweeps against each other",
         ("drive, frames apart", "pairs", "driven", "distance as posed", "when fitted", "shift", "turn"),
-        "Medians over pairs of sweeps: distance of points to the other sweep's nearest under the given poses, then with "
-        "the small correction that lays them on each other; shift and turn are that correction: the drift of the poses.",
+        "Medians over pairs of sweeps: distance of points to the other sweep's nearest under the given poses, then "
+        "with the small correction that lays them on each other; shift and turn are that correction: the poses' drift.",
     ),
 )  # fmt: skip
 

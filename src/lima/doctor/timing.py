@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
 from statistics import median
@@ -19,7 +20,7 @@ JITTER_S = 0.1
 
 @dataclass(frozen=True)
 class SensorTimes:
-    """One sensor's times. lag_ms: of a camera's images behind their sweeps: median, least, greatest; None of a LiDAR."""
+    """One sensor's times. lag_ms: of images behind their sweeps: median, least, greatest; None of a LiDAR."""
 
     sensor: str
     frames: int
@@ -40,7 +41,7 @@ def camera_times(facts: Series[FrameFacts]) -> list[SensorTimes]:
         lags = [_lag_s(frame, image) * 1e3 for frame, image in images]
         steps = [
             (later.timestamp_ns - earlier.timestamp_ns) * 1e-9
-            for (frame, earlier), (after, later) in zip(images, images[1:], strict=False)
+            for (frame, earlier), (after, later) in itertools.pairwise(images)
             if after.index == frame.index + 1
         ]
         times.append(_times(camera, steps, len(images), (median(lags), min(lags), max(lags))))
@@ -65,8 +66,8 @@ def check_sweep_times(sequence: Sequence) -> list[Finding]:
         return []
     longest = max(steps)
     words = (
-        f"{len(gaps)} gap{'s' if len(gaps) > 1 else ''} before {named(gaps)}, up to {longest:.2f} s where {usual:.2f} s "
-        f"is usual: were frames lost?"
+        f"{len(gaps)} gap{'s' if len(gaps) > 1 else ''} before {named(gaps)}, up to {longest:.2f} s where {usual:.2f} "
+        f"s is usual: were frames lost?"
     )
     return [Finding("wrong", "timing", sequence.name, words)]
 
@@ -75,7 +76,7 @@ def check_parts(sequences: Series[Sequence]) -> list[Finding]:
     """Drives that were split where frames are missing."""
     parts = [sequence for sequence in sequences if isinstance(sequence, SequencePart)]
     findings = []
-    for earlier, later in zip(parts, parts[1:], strict=False):
+    for earlier, later in itertools.pairwise(parts):
         if later.whole is not earlier.whole:
             continue
         seconds = (later.timestamps_ns[0] - earlier.timestamps_ns[-1]) * 1e-9
@@ -102,8 +103,8 @@ def _check_lag(where: str, images: Series[tuple[FrameFacts, ImageFacts]], step_s
     usual = median(_lag_s(frame, image) for frame, image in images)
     if step_s and abs(usual) > LAG_STEPS * step_s:
         words = (
-            f"images are {1e3 * usual:+.0f} ms from their sweeps, which are {1e3 * step_s:.0f} ms apart: do they belong "
-            f"to other frames, or do the clocks differ?"
+            f"images are {1e3 * usual:+.0f} ms from their sweeps, which are {1e3 * step_s:.0f} ms apart: do they "
+            f"belong to other frames, or do the clocks differ?"
         )
         return [Finding("wrong", "timing", where, words)]
     allowed_s = min(JITTER_S, LAG_STEPS * step_s) if step_s else JITTER_S
@@ -114,7 +115,7 @@ def _check_lag(where: str, images: Series[tuple[FrameFacts, ImageFacts]], step_s
         findings.append(Finding("wrong", "timing", where, words))
     again = [
         after.index
-        for (_, earlier), (after, later) in zip(images, images[1:], strict=False)
+        for (_, earlier), (after, later) in itertools.pairwise(images)
         if later.timestamp_ns == earlier.timestamp_ns
     ]
     if again:
@@ -136,7 +137,7 @@ def _lag_s(frame: FrameFacts, image: ImageFacts) -> float:
 
 def steps_s(times_ns: Series[int]) -> list[float]:
     """The seconds between neighbours."""
-    return [(later - earlier) * 1e-9 for earlier, later in zip(times_ns, times_ns[1:], strict=False)]
+    return [(later - earlier) * 1e-9 for earlier, later in itertools.pairwise(times_ns)]
 
 
 def _times(sensor: str, steps: Series[float], frames: int, lag_ms: tuple[float, float, float] | None) -> SensorTimes:

@@ -24,7 +24,7 @@ RESAMPLED = 2000
 
 @dataclass(frozen=True, eq=False)
 class Witness:
-    """Outlines with the block of frames that each belongs to. Blocks are places of the drive, independent of another."""
+    """Outlines with the block of frames that each belongs to. Blocks are places of the drive."""
 
     likeness: Likeness
     block: Int64[Tensor, "edges"]
