@@ -22,8 +22,9 @@ def read(path: Path) -> Columns:
     """Every field with one number per point, by its name. Raises ValueError (without the file's name)."""
     content = path.read_bytes()
     header, start = _header(content)
-    points = int(header["POINTS"][0])
-    record = _record(header)
+    if not header["POINTS"][0].isdigit():
+        raise ValueError(f"POINTS is {header['POINTS'][0]!r}: a number was expected")
+    points, record = int(header["POINTS"][0]), _record(header)
     kind = header["DATA"][0].lower()
     if kind == "ascii":
         return read_rows(content[start:], record, points)
@@ -77,8 +78,6 @@ def _record(header: dict[str, list[str]]) -> np.dtype:
         unique = f"_{place}" if name == "_" or name in names[:place] else name  # padding is called _, again and again
         shape = () if int(count) == 1 else (int(count),)
         fields.append((unique, _TYPES[kind, int(size)], shape))
-    if not header["POINTS"][0].isdigit():
-        raise ValueError(f"POINTS is {header['POINTS'][0]!r}: a number was expected")
     return np.dtype(fields)
 
 

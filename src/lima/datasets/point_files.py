@@ -9,9 +9,10 @@ from jaxtyping import Shaped
 
 from lima.datasets import pcd, ply
 from lima.datasets.point_columns import Columns, Points, points_of
-from lima.datasets.scan_files import reading
+from lima.datasets.scan_files import MOST_COLUMNS, reading
 
 ENDINGS = (".bin", ".npy", ".pcd", ".ply")
+MOST_COLUMNS = 16
 
 
 def read_points(path: Path, columns: tuple[str, ...] | None, timestamp_ns: int | None) -> Points:
@@ -61,8 +62,9 @@ def _read_npy(path: Path, columns: tuple[str, ...] | None) -> Columns:
         if points.ndim != 1:
             raise ValueError(f"records of shape {points.shape}: one row of records was expected")
         return {name: points[name] for name in points.dtype.names if points.dtype[name].shape == ()}
-    if points.ndim != 2 or points.dtype.kind != "f" or points.shape[1] < 3:
-        hint = ": transposed?" if points.ndim == 2 and points.shape[0] <= 8 < points.shape[1] else ""
+    transposed = points.ndim == 2 and points.shape[0] <= MOST_COLUMNS < points.shape[1]
+    if points.ndim != 2 or points.dtype.kind != "f" or points.shape[1] < 3 or transposed:
+        hint = ": transposed?" if transposed else ""
         raise ValueError(
             f"an array of shape {points.shape} and type {points.dtype}: (points, columns) of float32 or float64, x y z "
             f"first, was expected{hint}"
