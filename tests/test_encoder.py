@@ -82,6 +82,9 @@ def test_description_says_everything(run: Path) -> None:
         "voxel_size_m": 0.3,
         "voxel_azimuth_deg": 1.0,
         "max_range_m": 12.0,
+        "voxel_height_m": 0.2,
+        "lowest_m": -5.0,
+        "highest_m": 3.0,
     }
     assert list(description["inputs"]) == ["x_m", "y_m", "z_m", "intensity"]
     assert description["dim"] == 24

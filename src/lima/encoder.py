@@ -20,8 +20,7 @@ from torch import Tensor
 from lima import __version__
 from lima.config import StudentConfig
 from lima.scene import Batch
-from lima.students.student import Student, build_student
-from lima.students.voxelise import INPUT_SCALE, INPUTS
+from lima.students.student import Student, build_student, inputs_of
 
 WEIGHTS_FILE = "student.safetensors"
 DESCRIPTION_FILE = "student.json"
@@ -73,7 +72,7 @@ def save_student(folder: Path, student: Student, config: StudentConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     description = {
         "student": asdict(config),
-        "inputs": dict(zip(INPUTS, INPUT_SCALE, strict=True)),
+        "inputs": inputs_of(config),
         "dim": student.dim,
         "lima_version": __version__,
     }
@@ -121,7 +120,7 @@ def read_student_config(folder: Path) -> StudentConfig:
         raise ValueError(
             f"{file} does not describe a student of this version of lima ({__version__}): {error!r}"
         ) from error
-    computed = dict(zip(INPUTS, INPUT_SCALE, strict=True))
+    computed = inputs_of(config)
     if inputs != computed:
         raise ValueError(
             f"{file}: the student was trained on the inputs {inputs}, this version of lima ({__version__}) computes "

@@ -1,5 +1,6 @@
 """Sparse tensors, convolutions and pooling on them, points to voxels and back: one meaning, several engines."""
 
+from lima.sparse.bounded import BoundedConv3d
 from lima.sparse.convolution import convolve
 from lima.sparse.kernel_map import KernelMap
 from lima.sparse.kernel_maps import KernelMaps
@@ -10,6 +11,7 @@ from lima.sparse.modules import (
     StridedConv3d,
     SubmanifoldConv3d,
     TransposedConv3d,
+    conv_norm_relu,
     relu,
 )
 from lima.sparse.points import devoxelise_nearest, devoxelise_trilinear, find_voxels, scatter_mean
@@ -18,6 +20,7 @@ from lima.sparse.tensor import SparseTensor, concatenate
 
 __all__ = [
     "AveragePool3d",
+    "BoundedConv3d",
     "ConvNormReLU",
     "GlobalPool",
     "InverseConv3d",
@@ -30,6 +33,7 @@ __all__ = [
     "SubmanifoldConv3d",
     "TransposedConv3d",
     "concatenate",
+    "conv_norm_relu",
     "convolve",
     "devoxelise_nearest",
     "devoxelise_trilinear",

@@ -32,16 +32,16 @@ class Step:
 
 
 class Convolution3d(nn.Module):
-    """What all convolutions share. weight: (offsets, in, out), offsets with x slowest; no bias.
+    """What all convolutions share. weight: (offsets, in, out), offsets with x slowest. bias: (out), or None.
 
-    Its first values are normal, with the variance that keeps a signal's through a full neighbourhood and a ReLU.
+    The first weights are normal, with the variance that keeps a signal's through a full neighbourhood and a ReLU; the
+    first bias is zero.
     """
 
-    def __init__(self, in_dim: int, out_dim: int, kernel_size: int) -> None:
+    def __init__(self, in_dim: int, out_dim: int, offsets: int, bias: bool = False) -> None:
         super().__init__()
-        self.kernel_size = kernel_size
-        volume = kernel_size**3
-        self.weight = nn.Parameter(torch.randn(volume, in_dim, out_dim) * math.sqrt(2 / (volume * in_dim)))
+        self.weight = nn.Parameter(torch.randn(offsets, in_dim, out_dim) * math.sqrt(2 / (offsets * in_dim)))
+        self.bias = nn.Parameter(torch.zeros(out_dim)) if bias else None
 
     def step_from(self, voxels: SparseTensor) -> Step:
         """From these voxels to those of the result."""
@@ -50,15 +50,16 @@ class Convolution3d(nn.Module):
     @eager
     def forward(self, voxels: SparseTensor) -> SparseTensor:
         step = self.step_from(voxels)
-        return step.with_features(convolve(voxels.features, self.weight, step.kernel_map, voxels.maps.engine))
+        features = convolve(voxels.features, self.weight, step.kernel_map, voxels.maps.engine)
+        return step.with_features(features if self.bias is None else features + self.bias.to(features.dtype))
 
 
 class SubmanifoldConv3d(Convolution3d):
     """A convolution that leaves the set of occupied voxels as it is (Graham et al., arXiv 1711.10275)."""
 
-    def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3, dilation: int = 1) -> None:
-        super().__init__(in_dim, out_dim, kernel_size)
-        self.dilation = dilation
+    def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 3, dilation: int = 1, bias: bool = False) -> None:
+        super().__init__(in_dim, out_dim, kernel_size**3, bias)
+        self.kernel_size, self.dilation = kernel_size, dilation
 
     def step_from(self, voxels: SparseTensor) -> Step:
         """To the same voxels."""
@@ -70,8 +71,8 @@ class StridedConv3d(Convolution3d):
     """A convolution to a grid `step` times coarser, onto the cells there that hold an occupied voxel."""
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__(in_dim, out_dim, kernel_size)
-        self.step = step
+        super().__init__(in_dim, out_dim, kernel_size**3)
+        self.kernel_size, self.step = kernel_size, step
 
     def step_from(self, voxels: SparseTensor) -> Step:
         """To the cells `step` times coarser."""
@@ -83,8 +84,8 @@ class InverseConv3d(Convolution3d):
     """The transposed convolution back onto the voxels that a `StridedConv3d` of the same kernel came from."""
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__(in_dim, out_dim, kernel_size)
-        self.step = step
+        super().__init__(in_dim, out_dim, kernel_size**3)
+        self.kernel_size, self.step = kernel_size, step
 
     def step_from(self, voxels: SparseTensor) -> Step:
         """To the voxels of the finer grid."""
@@ -100,8 +101,8 @@ class TransposedConv3d(Convolution3d):
     """
 
     def __init__(self, in_dim: int, out_dim: int, kernel_size: int = 2, step: int = 2) -> None:
-        super().__init__(in_dim, out_dim, kernel_size)
-        self.step = step
+        super().__init__(in_dim, out_dim, kernel_size**3)
+        self.kernel_size, self.step = kernel_size, step
 
     def step_from(self, voxels: SparseTensor) -> Step:
         """To voxels of its own."""
@@ -137,29 +138,42 @@ class ConvNormReLU(nn.Module):
         self.convolution = convolution
         self.norm = SparseBatchNorm(dim)
 
-    @eager
     def forward(self, voxels: SparseTensor, residual: SparseTensor | None = None) -> SparseTensor:
-        shortcut = None if residual is None else residual.features
-        if not self.training and not torch.is_grad_enabled():
-            return self._evaluated(voxels, shortcut)
-        convolved = self.convolution(voxels)
-        if type(self.norm) is SparseBatchNorm and len(convolved) >= 2:
-            features = convolved.features
-            engine = engine_for(features.device, features.dtype, voxels.maps.engine)
-            return convolved.with_features(engine.norm_relu(features, self.norm, shortcut))
-        normalised = self.norm(convolved)
-        return relu(normalised if shortcut is None else normalised.with_features(normalised.features + shortcut))
+        return conv_norm_relu(voxels, self.convolution, self.norm, residual)
 
-    def _evaluated(self, voxels: SparseTensor, shortcut: Tensor | None) -> SparseTensor:
-        norm = self.norm
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
-        step = self.convolution.step_from(voxels)
-        scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-        features, weight = in_autocast_type(voxels.features, self.convolution.weight)
+
+@eager
+def conv_norm_relu(
+    voxels: SparseTensor, convolution: Convolution3d, norm: nn.BatchNorm1d, residual: SparseTensor | None = None
+) -> SparseTensor:
+    """What `ConvNormReLU` computes, for networks that name their layers otherwise.
+
+    norm: a `SparseBatchNorm`, or the one over processes that stands for it.
+    """
+    shortcut = None if residual is None else residual.features
+    if not norm.training and not torch.is_grad_enabled():
+        return _evaluated(voxels, convolution, norm, shortcut)
+    convolved = convolution(voxels)
+    if type(norm) is SparseBatchNorm and len(convolved) >= 2:
+        features = convolved.features
         engine = engine_for(features.device, features.dtype, voxels.maps.engine)
-        shift = norm.bias - norm.running_mean * scale
-        return step.with_features(engine.forward_fused(features, weight, step.kernel_map, scale, shift, True, shortcut))
+        return convolved.with_features(engine.norm_relu(features, norm, shortcut))
+    normalised = norm(convolved)
+    return relu(normalised if shortcut is None else normalised.with_features(normalised.features + shortcut))
+
+
+def _evaluated(
+    voxels: SparseTensor, convolution: Convolution3d, norm: nn.BatchNorm1d, shortcut: Tensor | None
+) -> SparseTensor:
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    step = convolution.step_from(voxels)
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    mean = norm.running_mean if convolution.bias is None else norm.running_mean - convolution.bias
+    features, weight = in_autocast_type(voxels.features, convolution.weight)
+    engine = engine_for(features.device, features.dtype, voxels.maps.engine)
+    shift = norm.bias - mean * scale
+    return step.with_features(engine.forward_fused(features, weight, step.kernel_map, scale, shift, True, shortcut))
 
 
 def relu(voxels: SparseTensor) -> SparseTensor:
