@@ -87,7 +87,7 @@ def offset_words(
 ) -> str:
     """An offset in words, without what may as well be nothing."""
     parts = [
-        f"{abs(degrees):.2f} ± {spread:.2f} degrees {words[degrees > 0]}"
+        f"{abs(degrees):.2f} ± {spread:.2f}° {words[degrees > 0]}"
         for degrees, spread, words in zip(offset.place[:3], offset.spread[:3], turns, strict=True)
         if abs(degrees) > max(2 * spread, SMALLEST_DEG)
     ]

@@ -15,14 +15,14 @@ from lima.evaluate.page import Picture
 from lima.evaluate.pictures import PAPER, SUPERSAMPLING, birds_eye, faded, paint_points, photograph
 from lima.scene import Frame
 
-WIDTH_PX = 640
 NEAR_M, FAR_M = 3.0, 60.0
+DISC_SHARE, MANY_POINTS = 1 / 300, 4000  # of the picture's width; more points have smaller discs
 OUTLINE = (255, 205, 40)
 EARLIER_RGB, LATER_RGB = (31, 119, 180), (224, 108, 20)
 ABOVE_M = 40.0
 
 
-def points_on_images(frame: Frame) -> list[Picture]:
+def points_on_images(frame: Frame, width_px: int) -> list[Picture]:
     """Every camera's image with the points that project into it, coloured by distance: dark is near."""
     pairs = pairs_from_frame(frame, occlusion_test=True)
     pictures = []
@@ -30,19 +30,20 @@ def points_on_images(frame: Frame) -> list[Picture]:
         cam_from_lidar = image.world_from_cam.inverse() @ frame.sweep.world_from_lidar
         distance_m = cam_from_lidar.apply(frame.sweep.points_lidar[visible].double()).norm(dim=1).float()
         colours = scale_colours(distance_m.clamp(min=NEAR_M).log(), math.log(NEAR_M), math.log(FAR_M))
-        ground = faded(photograph(image.read_pixels(), WIDTH_PX), 0.75, 0.2)
-        pictures.append(Picture(image.name, paint_points(ground, uv[visible], distance_m, colours, 1.8)))
+        ground = faded(photograph(image.read_pixels(), width_px), 0.85, 0.1)
+        radius_px = width_px * min(DISC_SHARE, DISC_SHARE * (MANY_POINTS / max(len(distance_m), 1)) ** 0.5)
+        pictures.append(Picture(image.name, paint_points(ground, uv[visible], distance_m, colours, radius_px)))
     return pictures
 
 
-def outlines_on_images(frame: Frame) -> list[Picture]:
+def outlines_on_images(frame: Frame, width_px: int) -> list[Picture]:
     """Every camera's image with the stretches between beams in which the outline of a thing must lie."""
     edges = depth_edges(frame.sweep)
     visible = pairs_from_frame(frame).visible
     pictures = []
     for image, in_image in zip(frame.images, visible, strict=True):
         ends = outlines_before(image, frame.sweep, edges, in_image)[:, [0, -1]]
-        ground = faded(photograph(image.read_pixels(), WIDTH_PX), 0.8, 0.2)
+        ground = faded(photograph(image.read_pixels(), width_px), 0.8, 0.2)
         canvas = ground.resize((ground.width * SUPERSAMPLING, ground.height * SUPERSAMPLING), Image.Resampling.BILINEAR)
         scale = canvas.width / image.camera.width_px
         draw = ImageDraw.Draw(canvas)

@@ -10,7 +10,6 @@ from lima.doctor.terminal import verdict
 from lima.evaluate.charts import Line, line_chart
 from lima.evaluate.colouring import VIRIDIS_RGB
 from lima.evaluate.page import (
-    Picture,
     Section,
     colour_bar,
     folded,
@@ -25,6 +24,7 @@ from lima.evaluate.page import (
 from lima.scene import Frame
 
 DRIVES_SHOWN = 3
+PICTURE_COLUMNS, PAGE_PX, LEAST_PICTURE_PX = 3, 1100, 640
 COLOURS = 5  # that the page has for lines
 
 OVERLAY_WORDS = """Every point of a sweep where calibration, poses and clocks put it in the images; what nearer points
@@ -77,14 +77,15 @@ def _overlay(drive: DriveReport) -> str:
     if isinstance(frame, str):
         return title + missing(frame)
     try:
-        panels = [("points", _row(points_on_images(frame))), ("outlines", _row(outlines_on_images(frame)))]
+        columns = min(most, PICTURE_COLUMNS)
+        width_px = max(PAGE_PX // columns, LEAST_PICTURE_PX)
+        panels = [
+            ("points", gallery(points_on_images(frame, width_px), columns)),
+            ("outlines", gallery(outlines_on_images(frame, width_px), columns)),
+        ]
     except (ValueError, OSError) as problem:
         return title + missing(f"This frame cannot be shown: {problem}")
     return title + tabs(f"overlay-{drive.name}", panels)
-
-
-def _row(pictures: list[Picture]) -> str:
-    return gallery(pictures, min(max(len(pictures), 2), 3))
 
 
 def _profiles(drive: DriveReport) -> str:

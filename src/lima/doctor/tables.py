@@ -59,7 +59,7 @@ _TABLES = (
     (
         "alignment",
         "LiDAR against images",
-        ("drive, camera", "outlines", "best offset of points", "shift", "confidence", "images late by", "confidence"),
+        ("drive, camera", "outlines", "shift", "confidence", "images late by", "confidence", "best offset of points"),
         "Where the LiDAR's depth jumps, an image should have an edge. The offset is the one of all small turns, moves "
         "and delays at which outlines and edges meet best; confidence is the share of resampled drives that agree.",
     ),
@@ -116,18 +116,18 @@ def _alignment_rows(drive: DriveReport) -> list[tuple[str, ...]]:
     if alignment is None:
         return []
     rows = [_camera_row(drive, fit) for fit in alignment.cameras]
-    rows += [(f"{drive.name}, {camera}", "–", f"not judged: {why}", *4 * ("–",)) for camera, why in alignment.unjudged]
+    rows += [(f"{drive.name}, {camera}", *5 * ("–",), f"not judged: {why}") for camera, why in alignment.unjudged]
     if alignment.lidar is not None:
         outlines = sum(fit.outlines for fit in alignment.cameras)
         words = offset_words(alignment.lidar, LIDAR_WORDS, LIDAR_MOVES)
-        row = (f"{drive.name}, all together", str(outlines), words, *_sureness(alignment.lidar), *_late(alignment.late))
+        row = (f"{drive.name}, all together", str(outlines), *_sureness(alignment.lidar), *_late(alignment.late), words)
         rows.append(row)
     return rows
 
 
 def _camera_row(drive: DriveReport, fit: CameraFit) -> tuple[str, ...]:
     words = offset_words(fit.offset)
-    return f"{drive.name}, {fit.camera}", str(fit.outlines), words, *_sureness(fit.offset), *_late(fit.late)
+    return f"{drive.name}, {fit.camera}", str(fit.outlines), *_sureness(fit.offset), *_late(fit.late), words
 
 
 def _sureness(offset: Offset) -> tuple[str, str]:
