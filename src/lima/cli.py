@@ -11,14 +11,16 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from lima import recipes
+from lima.commands.segmentation import Finetune, finetune_from
 from lima.config import (
     Aggregation,
     Association,
@@ -252,12 +254,15 @@ class Engines:
         print("\n".join(engine_lines()))
 
 
-Command = Simulate | Import | Odometry | Doctor | Features | Pretrain | Probe | Targets | Report | Demo | Engines
+Command = (
+    Simulate | Import | Odometry | Doctor | Features | Pretrain | Probe | Finetune | Targets | Report | Demo | Engines
+)
 
 
 def parse(arguments: list[str]) -> Command:
-    """The command that the arguments ask for. The recipe of `pretrain` sets the defaults of its other options."""
-    pretrain = _pretrain_from(_named_recipe(arguments))
+    """The command that the arguments ask for. A recipe or a protocol sets the defaults of the other options."""
+    pretrain = _pretrain_from(_named(arguments, "--recipe", recipes.RECIPES, "lima"))
+    finetune = finetune_from(_named(arguments, "--protocol", recipes.PROTOCOLS, "lima"))
     commands = Annotated[
         Annotated[Simulate, subcommand("simulate")]
         | Annotated[Import, subcommand("import")]
@@ -272,6 +277,7 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Engines, subcommand("engines")],
         arg(name=""),
     ]
+        | Annotated[Finetune, subcommand("finetune", constructor=finetune)]
     return tyro.cli(commands, prog="lima", args=arguments, config=(FlagCreatePairsOff, OmitSubcommandPrefixes))
 
 
@@ -287,15 +293,15 @@ def _pretrain_from(name: Recipe) -> type[Pretrain]:
     return PretrainFromRecipe
 
 
-def _named_recipe(arguments: list[str]) -> Recipe:
-    """The recipe is read before everything else, because it decides what the other options start from."""
+def _named(arguments: list[str], option: str, known: Mapping[str, object], default: str) -> Any:
+    """What an option names is read before everything else, because it decides what the other options start from."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--recipe", default="lima")
+    parser.add_argument(option, dest="name", default=default)
     with contextlib.suppress(argparse.ArgumentError):
-        name = parser.parse_known_args(arguments)[0].recipe
-        if name in recipes.RECIPES:
+        name = parser.parse_known_args(arguments)[0].name
+        if name in known:
             return name
-    return "lima"  # the full parser then says what is wrong
+    return default  # the full parser then says what is wrong
 
 
 def main() -> None:

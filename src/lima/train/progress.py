@@ -14,14 +14,14 @@ STEPS_BEFORE_ESTIMATE = 5  # the first ones pay for compilation, allocation and 
 class RunProgress:
     """Shows steps, loss, rate and time left. `quiet` for all processes but the first."""
 
-    def __init__(self, steps: int, lines_every_steps: int, quiet: bool) -> None:
+    def __init__(self, steps: int, lines_every_steps: int, quiet: bool, what: str = "pretrain") -> None:
         self._console = Console(quiet=quiet, highlight=False, soft_wrap=True)
         self._steps, self._first, self._lines_every_steps = steps, 0, lines_every_steps
         self._bar = Progress(
-            TextColumn("pretrain"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
+            TextColumn(what), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[told]}"),
             TimeRemainingColumn(), console=self._console, disable=not self._console.is_terminal,
         )  # fmt: skip
-        self._task = self._bar.add_task("pretrain", total=steps, told="")
+        self._task = self._bar.add_task(what, total=steps, told="")
         self._started = time.perf_counter()
 
     def __enter__(self) -> RunProgress:

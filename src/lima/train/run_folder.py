@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import lima
-from lima.config import PretrainConfig
+from lima.config import FinetuneConfig, PretrainConfig
 
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "transformers")
+LABELS = "labels.json"  # what fine-tuning learns from
 FREE_TO_CHANGE = {"checkpoint_every_steps", "log_every_steps", "tensorboard", "skip_bad"}
 """these do not touch the weights; which keyframes are left out is compared beside them"""
 
@@ -44,22 +45,32 @@ class RunFolder:
         return self.path / "tensorboard"
 
 
-def open_run_folder(path: Path, data: Path, config: PretrainConfig, tokens: list[str], resume: bool) -> RunFolder:
+def open_run_folder(
+    path: Path,
+    data: Path,
+    config: PretrainConfig | FinetuneConfig,
+    tokens: list[str],
+    resume: bool,
+    started_from: Path | None = None,
+) -> RunFolder:
     """Make the folder of a new run with its `config.json`, or find that of a run to go on with.
 
-    tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run.
+    tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run. started_from: the
+    run whose weights fine-tuning begins with.
 
     Raises FileExistsError where there is something already and `resume` was not said, and ValueError where what is
     there was made with other settings or other data.
     """
     folder = RunFolder(path)
     wanted = {
-        "command": "pretrain",
+        "command": "pretrain" if isinstance(config, PretrainConfig) else "finetune",
         "data": str(data.resolve()),
         "config": dataclasses.asdict(config),
         "keyframes": tokens,
         "versions": package_versions(),
     }
+    if started_from is not None:
+        wanted["started_from"] = str(started_from.resolve())
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will when read
     if not resume and not _is_free(folder):
         raise FileExistsError(f"{path} is not empty: go on with the run in it (--resume), or choose another folder")
@@ -77,7 +88,7 @@ def _is_free(folder: RunFolder) -> bool:
     if not folder.path.exists():
         return True
     logged = folder.log.exists() and folder.log.stat().st_size > 0
-    return not logged and {path.name for path in folder.path.iterdir()} <= {folder.config.name, folder.log.name}
+    return not logged and {path.name for path in folder.path.iterdir()} <= {folder.config.name, folder.log.name, LABELS}
 
 
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> str:
@@ -86,6 +97,8 @@ def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     for name in sorted(before.keys() | after.keys()):
         if name not in FREE_TO_CHANGE and before.get(name) != after.get(name):
             changes.append(f"{name} was {before.get(name)}, now {after.get(name)}")
+    if found.get("started_from") != wanted.get("started_from"):
+        changes.append(f"it started from {found.get('started_from')}, now from {wanted.get('started_from')}")
     if found["keyframes"] != wanted["keyframes"]:
         changes.append(f"{len(found['keyframes'])} keyframes of {found['data']}, now other ones of {wanted['data']}")
     return "; ".join(changes)
@@ -103,7 +116,10 @@ def read_config(run: Path) -> PretrainConfig:
     file = run / "config.json"
     if not file.exists():
         raise FileNotFoundError(f"{file} is missing: {run} is not the folder of a pretraining run")
-    return _dataclass_from_json(PretrainConfig, json.loads(file.read_text())["config"])
+    record = json.loads(file.read_text())
+    if (command := record.get("command", "pretrain")) != "pretrain":
+        raise ValueError(f"{run} is the folder of lima {command}, not of a pretraining run")
+    return _dataclass_from_json(PretrainConfig, record["config"])
 
 
 def _dataclass_from_json(kind: Any, values: dict[str, Any]) -> Any:

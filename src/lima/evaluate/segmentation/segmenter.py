@@ -51,21 +51,18 @@ class Segmenter(nn.Module):
         """
         assert not self.training, "a segmenter predicts in evaluation mode"
         device = next(self.parameters()).device
-        sweep = frame.sweep
-        probabilities: Tensor | None = None
+        points, intensity = frame.sweep.points_lidar.to(device), frame.sweep.intensity.to(device)
+        total = torch.zeros(len(points), len(self.class_names) - 1, device=device)
+        known = torch.zeros(len(points), dtype=torch.bool, device=device)
         for matrix in views_of_a_sweep(views):
-            points = sweep.points_lidar if views == 1 else sweep.points_lidar @ matrix.to(sweep.points_lidar).T
-            batch = Batch.from_points([points], [sweep.intensity]).to(device)
-            scores = self(batch).float()
-            added = scores if views == 1 else scores.softmax(dim=1)
-            probabilities = added if probabilities is None else probabilities + added
-        assert probabilities is not None
-        inside = self.student.in_range(batch)  # flips and turns about the axis do not change the range
-        if not bool(inside.any()):
+            batch = Batch.from_points([points @ matrix.to(points).T], [intensity]).to(device)
+            inside = self.student.in_range(batch)
+            total += self(batch).float().softmax(dim=1) * inside[:, None]
+            known |= inside
+        if not bool(known.any()):
             raise ValueError(f"no point of frame {frame.token} ({frame.sequence}) is within the student's range")
-        classes = probabilities.argmax(dim=1) + 1
-        places = sweep.points_lidar.to(device)
-        classes[~inside] = classes[inside][nearest_point(places[~inside], places[inside])]
+        classes = total.argmax(dim=1) + 1
+        classes[~known] = classes[known][nearest_point(points[~known], points[known])]
         return classes.cpu()
 
 
