@@ -271,13 +271,13 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Features, subcommand("features")]
         | Annotated[Pretrain, subcommand("pretrain", constructor=pretrain)]
         | Annotated[Probe, subcommand("probe")]
+        | Annotated[Finetune, subcommand("finetune", constructor=finetune)]
         | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Demo, subcommand("demo")]
         | Annotated[Engines, subcommand("engines")],
         arg(name=""),
     ]
-        | Annotated[Finetune, subcommand("finetune", constructor=finetune)]
     return tyro.cli(commands, prog="lima", args=arguments, config=(FlagCreatePairsOff, OmitSubcommandPrefixes))
 
 
