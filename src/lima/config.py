@@ -129,8 +129,6 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
-class ImportConfig:
-@dataclass(frozen=True)
 class FinetuneConfig:
     """Fine-tuning for semantic segmentation: the whole student learns, from a fraction of the labels."""
 
@@ -174,6 +172,8 @@ class FinetuneConfig:
     log_every_steps: int = 10
 
 
+@dataclass(frozen=True)
+class ImportConfig:
     """What of a recording is imported. What is left out is found out from its topics."""
 
     points: str | None = None
