@@ -1,6 +1,6 @@
 """The plain folder, the format for whoever has none: files of points and pictures, and calibration.yaml.
 
-docs/formats.md describes it on one page; `lima import` writes it from bags.
+docs/plain_folder.md describes it; `lima import` writes it from bags.
 """
 
 from __future__ import annotations
