@@ -124,7 +124,7 @@ def print_cost_of_frames(
                 keyframe = timed.loader.next().keyframes[0]
                 step = keyframe.step
                 timed.trainer.method.targets(
-                    0, keyframe.frame.sweep, keyframe.image_features, keyframe.pairs, step.starts_sequence
+                    0, keyframe.frame.sweep, keyframe.seen.image_features, keyframe.seen.pairs, step.starts_sequence
                 )
             steps = [timed.step(clock) for _ in range(STEPS)]
         targets = statistics.median(step["aggregation over the cameras"] + step["memory"] for step in steps)

@@ -20,6 +20,7 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from lima import recipes
+from lima.commands.export import Encode, Export
 from lima.commands.segmentation import Finetune, finetune_from
 from lima.config import (
     Aggregation,
@@ -124,10 +125,13 @@ class Features:
     """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     skip_bad: bool = False
     """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
+    sweeps: int = 0
+    """of the sweeps between two keyframes, too: at most so many, as in pretraining"""
     cache: Path | None = None
     """folder of the cache; beside the dataset when left out"""
 
     def run(self) -> None:
+        from lima.data.between import with_between
         from lima.datasets.readable import opened
         from lima.teachers import load_teacher
         from lima.teachers.cache import FeatureCache
@@ -136,7 +140,7 @@ class Features:
         folder = self.cache or default_cache_folder(self.data)
         cache = FeatureCache(folder, teacher, self.config.image_height_px, self.config.image_width_px)
         with opened(self.data, self.at_gap, self.skip_bad) as dataset:
-            cache.fill(dataset.sequences(self.split))
+            cache.fill(with_between(dataset.sequences(self.split), self.sweeps))
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,9 @@ class Targets:
     data: Positional[Path]
     """folder of the dataset"""
     frames: tuple[int, ...] = (1, 2, 4, 6, 8)
-    """memories to try: the current keyframe and k - 1 past ones"""
+    """memories to try: the current keyframe and k - 1 frames before it"""
+    sweeps: int = 0
+    """at most so many of the sweeps between two keyframes (nuScenes has 9) enter the memory, each one of the k"""
     aggregation: tuple[Aggregation, ...] = ("mean",)
     association: tuple[Association, ...] = ("voxel",)
     association_size_m: float = 0.25
@@ -200,6 +206,7 @@ class Targets:
         methods = [
             MethodConfig(
                 frames=frames,
+                sweeps=self.sweeps,
                 aggregation=aggregation,
                 association=association,
                 association_size_m=self.association_size_m,
@@ -275,6 +282,8 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Demo, subcommand("demo")]
+        | Annotated[Encode, subcommand("encode")]
+        | Annotated[Export, subcommand("export")]
         | Annotated[Engines, subcommand("engines")],
         arg(name=""),
     ]

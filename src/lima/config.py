@@ -60,7 +60,9 @@ class MethodConfig:
     """Section 4 of the paper. `frames=1, mixing="none"` is the one-frame method (ScaLR)."""
 
     frames: int = 6
-    """k: the current keyframe and k - 1 past ones"""
+    """k: the current keyframe and k - 1 frames before it"""
+    sweeps: int = 0
+    """at most so many of the sweeps between two keyframes (nuScenes has 9) enter the memory, each one of the k"""
     aggregation: Aggregation = "mean"
     occlusion_test: bool = False
     """leave out cameras from which the sweep itself says that a nearer surface hides the point"""
@@ -129,13 +131,9 @@ class ProbeConfig:
 
 
 @dataclass(frozen=True)
-class FinetuneConfig:
-    """Fine-tuning for semantic segmentation: the whole student learns, from a fraction of the labels."""
+class SegmentationConfig:
+    """A protocol of fine-tuning for semantic segmentation: how the whole student learns, and how it is scored."""
 
-    labels: str = "all"
-    """all, scene-1inN (every N-th scene: nuScenes's rule) or scan-1inN (every N-th scan: SemanticKITTI's)"""
-    start: Literal["pretrained", "random"] = "pretrained"
-    """the weights of the run, or fresh ones of the same student"""
     head: SegmentationHead = "linear"
     epochs: int = 100
     steps: int | None = None
@@ -167,9 +165,20 @@ class FinetuneConfig:
     """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     temporal_gap_frames: int = 4
     """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
-    seed: int = 0
     checkpoint_every_steps: int = 200
     log_every_steps: int = 10
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """One fine-tuning: which labels, from which weights, by which protocol."""
+
+    labels: str = "all"
+    """all, scene-1inN (every N-th scene: nuScenes's rule) or scan-1inN (every N-th scan: SemanticKITTI's)"""
+    start: Literal["pretrained", "random"] = "pretrained"
+    """the weights of the run, or fresh ones of the same student"""
+    seed: int = 0
+    learning: SegmentationConfig = field(default_factory=SegmentationConfig)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ class SimulateConfig:
     """extra rays through pixels whose neighbours differ: 0 is fast and jagged, 8 the most"""
     sweeps: int = 0
     """LiDAR sweeps between two keyframes (nuScenes has 9)"""
+    sweep_images: bool = False
+    """a picture of every camera with each of these sweeps, too"""
     val_every: int = 4
     """every so manieth drive, and at least one of two or more, is for validation; 0 for none"""
     exact: bool = True

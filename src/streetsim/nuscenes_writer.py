@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from streetsim.camera import Picture
 from streetsim.exact import write_exact
 from streetsim.lidar import Scan
 from streetsim.map_mask import map_mask
 from streetsim.nuscenes_tables import MAP_ORIGIN_M, SceneTables
 from streetsim.recording import Keyframe, Recording
+from streetsim.rigs import CameraMount
 from streetsim.semantics import NUSCENES_FROM_SEMANTIC
 
 _FIRST_SCENE_US = 1_531_883_530_000_000
@@ -22,7 +24,14 @@ JPEG_QUALITY = 92
 
 
 def write_scene(
-    folder: Path, recording: Recording, name: str, number: int, version: str, kind: str, exact: bool
+    folder: Path,
+    recording: Recording,
+    name: str,
+    number: int,
+    version: str,
+    kind: str,
+    exact: bool,
+    sweep_images: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """Write the files of one scene below `folder` and return its records by table.
 
@@ -30,6 +39,7 @@ def write_scene(
         name: of the scene. number: its place in the simulation, keeps times apart. version: of the dataset.
         kind: what is special about it, such as "downtown, rain".
         exact: write the exact answers too.
+        sweep_images: take pictures with the sweeps between keyframes, too.
     """
     rig = recording.rig
     location = "sim-" + kind.split(",")[0]
@@ -38,12 +48,12 @@ def write_scene(
     channels = [rig.lidar.name, *(camera.name for camera in rig.cameras)]
     subfolders = ["maps", f"lidarseg/{version}", *(f"samples/{channel}" for channel in channels)]
     if recording.sweeps:
-        subfolders.append(f"sweeps/{rig.lidar.name}")
+        subfolders += [f"sweeps/{channel}" for channel in (channels if sweep_images else channels[:1])]
     for subfolder in subfolders:
         (folder / subfolder).mkdir(parents=True, exist_ok=True)
     writer = _SceneWriter(folder, recording, tables, log, _FIRST_SCENE_US + number * _BETWEEN_SCENES_US, version)
     for index in range(recording.keyframes):
-        writer.write_sweeps(index)
+        writer.write_sweeps(index, sweep_images)
         keyframe = recording.keyframe(index)
         writer.write_keyframe(keyframe)
         if exact:
@@ -69,7 +79,7 @@ class _SceneWriter:
         """Relative to the dataset, in the manner of nuScenes."""
         return f"{place}/{channel}/{self.log}__{channel}__{timestamp_us}.{ending}"
 
-    def write_sweeps(self, index: int) -> None:
+    def write_sweeps(self, index: int, images: bool) -> None:
         """The sweeps since the last keyframe; each belongs to the sample that is nearer in time."""
         channel = self.recording.rig.lidar.name
         middle_s = self.recording.time_s(index) - self.recording.interval_s / 2
@@ -78,7 +88,10 @@ class _SceneWriter:
             filename = self.filename("sweeps", channel, timestamp_us, "pcd.bin")
             _point_records(scan).tofile(self.folder / filename)
             pose = self.recording.scenario.ego_pose(time_s)
-            self.tables.add_data(channel, timestamp_us, filename, pose, index - (time_s <= middle_s), False)
+            sample = index - (time_s <= middle_s)
+            self.tables.add_data(channel, timestamp_us, filename, pose, sample, False)
+            for snapshot in self.recording.snapshots(time_s) if images else ():
+                self._write_picture("sweeps", snapshot.mount, snapshot.time_s, snapshot.picture, sample)
 
     def write_keyframe(self, keyframe: Keyframe) -> None:
         """Points, labels, pictures, boxes."""
@@ -94,16 +107,17 @@ class _SceneWriter:
         NUSCENES_FROM_SEMANTIC[keyframe.scan.semantic].tofile(self.folder / labels)
         self.tables.add_labels(data, labels)
         for shot in keyframe.shots:
-            taken_us = self.timestamp_us(shot.time_s)
-            filename = self.filename("samples", shot.mount.name, taken_us, "jpg")
-            image = Image.fromarray(shot.picture.pixels)
-            image.save(self.folder / filename, quality=JPEG_QUALITY, subsampling=0)
-            size_px = (shot.mount.width_px, shot.mount.height_px)
-            self.tables.add_data(
-                shot.mount.name, taken_us, filename, ego_pose(shot.time_s), keyframe.index, True, size_px
-            )
+            self._write_picture("samples", shot.mount, shot.time_s, shot.picture, keyframe.index)
         for annotation in keyframe.annotations:
             self.tables.add_annotation(annotation, keyframe.index)
+
+    def _write_picture(self, place: str, mount: CameraMount, time_s: float, picture: Picture, sample: int) -> None:
+        taken_us = self.timestamp_us(time_s)
+        filename = self.filename(place, mount.name, taken_us, "jpg")
+        Image.fromarray(picture.pixels).save(self.folder / filename, quality=JPEG_QUALITY, subsampling=0)
+        pose = self.recording.scenario.ego_pose(time_s)
+        size_px = (mount.width_px, mount.height_px)
+        self.tables.add_data(mount.name, taken_us, filename, pose, sample, place == "samples", size_px)
 
 
 def _point_records(scan: Scan) -> NDArray[np.float32]:

@@ -33,6 +33,15 @@ class Shot:
 
 
 @dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A picture with its time, of a moment between keyframes that nobody annotates."""
+
+    mount: CameraMount
+    time_s: float
+    picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
 class Annotation:
     """A box, the number of points inside it, and the share of its surface that the cameras see (0 … 1)."""
 
@@ -82,6 +91,16 @@ class Recording:
             time_s = self.time_s(index) - self.interval_s * (1 - (number + 1) / (self.sweeps + 1))
             rng = np.random.default_rng([self.seed, index, number + 1])
             yield time_s, take_scan(self.scene, self.rig.lidar, time_s, rng)
+
+    def snapshots(self, time_s: float) -> Iterator[Snapshot]:
+        """What every camera sees around the sweep of that time."""
+        for mount in self.rig.cameras:
+            camera_s = time_s + mount.trigger_s
+            world = world_seen_from(self.scene, mount, camera_s)
+            seed = self.seed * 1000 + round(camera_s * 1e6)
+            yield Snapshot(
+                mount, camera_s, take_picture(self.scene, world, mount, camera_s, self.samples_per_pixel, seed)
+            )
 
     def keyframe(self, index: int) -> Keyframe:
         """Take everything at one instant."""

@@ -85,8 +85,9 @@ def forecast(config: SimulateConfig, pixels: int, shots: int) -> tuple[float, fl
     """Seconds of one core and bytes, roughly, for a rig with that many pixels and LiDAR shots per keyframe."""
     turns = 1 + config.sweeps
     rays = _SECONDS_PER_PIXEL + _SHARE_OF_EDGES * config.samples_per_pixel * _SECONDS_PER_EXTRA_RAY
-    seconds = _SECONDS_PER_KEYFRAME + pixels * rays + turns * shots * _SECONDS_PER_SHOT
-    size = pixels * _BYTES_PER_PIXEL + turns * shots * _BYTES_PER_SHOT
+    pictures = turns if config.sweep_images else 1
+    seconds = _SECONDS_PER_KEYFRAME + pictures * pixels * rays + turns * shots * _SECONDS_PER_SHOT
+    size = pictures * pixels * _BYTES_PER_PIXEL + turns * shots * _BYTES_PER_SHOT
     if config.exact:
         size += pixels * _BYTES_PER_PIXEL_EXACT + shots * _BYTES_PER_SHOT_EXACT
     frames = config.scenes * config.keyframes

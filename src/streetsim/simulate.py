@@ -121,7 +121,9 @@ def simulate_scene(out: Path, config: SimulateConfig, version: str, scene: Scene
     )
     records: dict[str, list[dict[str, Any]]] = {}
     if config.format == "nuscenes":
-        records = write_scene(building, recording, scene.name, scene.number, version, scene.kind, config.exact)
+        records = write_scene(
+            building, recording, scene.name, scene.number, version, scene.kind, config.exact, config.sweep_images
+        )
     else:
         write_sequence(building, recording, scene.name, config.exact)
     for file in sorted(path for path in building.rglob("*") if path.is_file()):
@@ -153,6 +155,10 @@ def _check(config: SimulateConfig) -> None:
         for value in chosen:
             if value not in known:
                 raise ValueError(f"{name} {value!r} is unknown; choose from {', '.join(known)}")
+    if config.sweep_images and not config.sweeps:
+        raise ValueError(
+            "sweep_images are taken with the sweeps between keyframes, and there are none: set sweeps, too"
+        )
     if (config.image_width_px is None) != (config.image_height_px is None):
         raise ValueError("give both image_width_px and image_height_px, or neither")
 
@@ -188,6 +194,7 @@ def _claim(out: Path, config: SimulateConfig, rig: Any) -> None:
     file = out / ".streetsim" / "settings.json"
     if file.exists():
         before = json.loads(file.read_text(encoding="utf-8"))
+        before = {"sweep_images": False, **before}  # folders made before there was this option
         different = sorted(key for key in settings.keys() | before.keys() if settings.get(key) != before.get(key))
         if different:
             changes = ", ".join(f"{key}: {before.get(key)} then, {settings.get(key)} now" for key in different)

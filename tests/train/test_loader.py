@@ -27,8 +27,8 @@ def test_the_same_keyframes_as_read_one_by_one(ahead: bool) -> None:
             frame = DRIVES[steps[1].sequence].frame(steps[1].frame)
             assert loaded.keyframes[0].frame.token == frame.token
             assert torch.equal(loaded.keyframes[0].frame.sweep.points_lidar, frame.sweep.points_lidar)
-            assert torch.equal(loaded.keyframes[0].image_features, image_features(frame))
-            assert torch.equal(loaded.keyframes[0].pairs.visible, pairs_from_frame(frame).visible)
+            assert torch.equal(loaded.keyframes[0].seen.image_features, image_features(frame))
+            assert torch.equal(loaded.keyframes[0].seen.pairs.visible, pairs_from_frame(frame).visible)
             assert loaded.seconds.keys() == {"sweep", "features", "pairs"}
 
 

@@ -29,7 +29,7 @@ def test_from_simulated_drives_to_an_encoder(
     pretrain(simulated_nuscenes, run, CONFIG, cache, resume=False)
     told = capsys.readouterr().out
     assert "2 drives with 8 keyframes in split train" in told
-    assert "teacher tiny: 8 keyframes are not in the cache yet" in told
+    assert "teacher tiny: 8 frames are not in the cache yet" in told
 
     sequences = open_dataset(simulated_nuscenes).sequences("train")
     tokens = [token for sequence in sequences for token in sequence.tokens]

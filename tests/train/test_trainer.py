@@ -36,7 +36,11 @@ def test_memory_stays_below_its_bound_on_a_long_drive(frames: int) -> None:
         for _ in range(300):
             keyframe = loader.next().keyframes[0]
             trainer.method.targets(
-                0, keyframe.frame.sweep, keyframe.image_features, keyframe.pairs, keyframe.step.starts_sequence
+                0,
+                keyframe.frame.sweep,
+                keyframe.seen.image_features,
+                keyframe.seen.pairs,
+                keyframe.step.starts_sequence,
             )
             held.append(trainer.method.memories[0].nbytes)
     assert max(held) <= memory_bound_bytes(frames, 2000, DIM)
@@ -97,7 +101,7 @@ def test_lanes_do_not_hear_of_each_other_without_mixing() -> None:
                 keyframes = loader.next().keyframes
                 for lane, keyframe in enumerate(keyframes):
                     target = trainer.method.targets(
-                        lane, keyframe.frame.sweep, keyframe.image_features, keyframe.pairs,
+                        lane, keyframe.frame.sweep, keyframe.seen.image_features, keyframe.seen.pairs,
                         keyframe.step.starts_sequence,
                     )  # fmt: skip
                     if keyframe.frame.sequence == "a":
@@ -118,7 +122,7 @@ def test_the_announcement_counts_by_hand() -> None:
     assert "3 drives with 12 keyframes in split train; 4 lanes in 1 process(es) on cpu" in text
     assert "cut into 4 stretches of at most 4 keyframes" in text
     assert "3 epochs x 12 keyframes / 4 lanes = 9 steps" in text
-    assert "teacher plane: 7 keyframes are not in the cache yet" in text
+    assert "teacher plane: 7 frames are not in the cache yet" in text
     assert "memory of 3 frames: at most" in text
 
 

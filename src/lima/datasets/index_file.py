@@ -11,17 +11,23 @@ import json
 import logging
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from lima.datasets.index import TABLES, NuScenesIndex, build_index
+from lima.datasets.sweep_index import SweepIndex, build_sweep_index
 
 FORMAT = 1  # to be raised with every change of what the arrays mean
 FILE_NAME = "lima-index.npz"
+SWEEPS_FILE_NAME = "lima-sweeps.npz"
 SMALLEST_BYTES = 32 << 20  # smaller tables are read within a second and leave no file behind
 BYTES_PER_SECOND = 5e7
+
+Index = TypeVar("Index", NuScenesIndex, SweepIndex)
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +37,27 @@ def load_index(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> NuScenesIn
 
     Raises FileNotFoundError for a missing table, and what `build_index` raises.
     """
+    return _load(folder, FILE_NAME, NuScenesIndex, lambda: build_index(folder), smallest_bytes)
+
+
+def load_sweeps(folder: Path, index: NuScenesIndex, smallest_bytes: int = SMALLEST_BYTES) -> SweepIndex:
+    """What lies between the keyframes, likewise; in a file of its own, because not everybody needs it."""
+    return _load(folder, SWEEPS_FILE_NAME, SweepIndex, lambda: build_sweep_index(folder, index), smallest_bytes)
+
+
+def _load(folder: Path, file_name: str, kind: type[Index], build: Callable[[], Index], smallest_bytes: int) -> Index:
     fingerprint, size_bytes = _fingerprint(folder)
     if size_bytes < smallest_bytes:
-        return build_index(folder)
-    path = index_path(folder)
+        return build()
+    path = index_path(folder, file_name)
     if path.is_file():
         try:
-            return _read(path, fingerprint)
+            return _read(path, fingerprint, kind)
         except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as problem:
             logger.warning("%s is made anew from the tables: %s", path, problem)
     seconds = size_bytes / BYTES_PER_SECOND
     logger.info("reading %.1f GB of tables in %s: about %.0f s, once", size_bytes / 1e9, folder, seconds)
-    index = build_index(folder)
+    index = build()
     try:
         _write(path, index, fingerprint)
     except OSError as problem:
@@ -50,12 +65,12 @@ def load_index(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> NuScenesIn
     return index
 
 
-def index_path(folder: Path) -> Path:
+def index_path(folder: Path, file_name: str = FILE_NAME) -> Path:
     """Beside the tables where their folder is meant to be written, else in the user's cache folder."""
     if folder.stat().st_mode & 0o222 and os.access(folder, os.W_OK):
-        return folder / FILE_NAME
+        return folder / file_name
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lima"
-    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}-{FILE_NAME}"
+    return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}-{file_name}"
 
 
 def _fingerprint(folder: Path) -> tuple[str, int]:
@@ -74,7 +89,7 @@ def _fingerprint(folder: Path) -> tuple[str, int]:
     return json.dumps(seen), sum(state.st_size for state in states.values())
 
 
-def _write(path: Path, index: NuScenesIndex, fingerprint: str) -> None:
+def _write(path: Path, index: NuScenesIndex | SweepIndex, fingerprint: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     arrays = {field.name: getattr(index, field.name) for field in fields(index)}
@@ -86,8 +101,8 @@ def _write(path: Path, index: NuScenesIndex, fingerprint: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _read(path: Path, fingerprint: str) -> NuScenesIndex:
+def _read(path: Path, fingerprint: str, kind: type[Index]) -> Index:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if str(arrays["fingerprint"]) != fingerprint:
             raise ValueError("the tables have changed since it was made")
-        return NuScenesIndex(**{field.name: arrays[field.name] for field in fields(NuScenesIndex)})
+        return kind(**{field.name: arrays[field.name] for field in fields(kind)})

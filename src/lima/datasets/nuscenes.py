@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence as Series
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -18,13 +18,15 @@ from lima.config import AtGap
 from lima.datasets import labels, sensor_files
 from lima.datasets.continuity import check_order, describe_gap, gaps
 from lima.datasets.index import NuScenesIndex
-from lima.datasets.index_file import load_index
+from lima.datasets.index_file import load_index, load_sweeps
+from lima.datasets.nuscenes_records import RecordReader, record_of_keyframe
+from lima.datasets.nuscenes_sweeps import SweepsBetween
 from lima.datasets.parts import SequencePart
 from lima.datasets.splits import ALL, splits_of
+from lima.datasets.sweep_index import SweepIndex
+from lima.datasets.tables import hex_token
 from lima.geometry.boxes import Boxes
-from lima.geometry.camera import PinholeCamera
-from lima.geometry.rigid import RigidTransform
-from lima.scene import CameraImage, Frame, Sequence, Sweep
+from lima.scene import Frame, Sequence, Sweep
 
 LabelSource = Literal["lidarseg", "boxes", "none"]
 LIDAR_CHANNEL = 0  # cameras follow
@@ -58,6 +60,11 @@ class NuScenes:
     def name(self) -> str:
         return f"nuScenes {self.folder.name}"
 
+    @cached_property
+    def sweeps(self) -> SweepIndex:
+        """What was recorded between the keyframes, read when it is first asked for."""
+        return load_sweeps(self.folder, self.index)
+
     @property
     def label_source(self) -> LabelSource:
         if self.class_of_label_id is not None:
@@ -88,7 +95,7 @@ class NuScenes:
         members = set(self._splits[split])
         scenes = [scene for scene, name in enumerate(self.index.scene_names) if name.decode() in members]
         for scene in scenes:
-            check_order(self.index, scene)
+            check_order(self.index, scene, self.folder)
         with_gaps = [describe_gap(self.index, scene, frame) for scene in scenes for frame in gaps(self.index, scene)]
         if with_gaps and self.at_gap == "raise":
             raise ValueError(
@@ -127,6 +134,8 @@ class NuScenesScene:
     def __init__(self, dataset: NuScenes, scene: int) -> None:
         self._dataset = dataset
         self._index: NuScenesIndex = dataset.index
+        self._reader = RecordReader(dataset.root, dataset.folder, dataset.index)
+        self._scene = scene
         self._start = int(self._index.first_frame[scene])
         self._stop = int(self._index.first_frame[scene + 1])
         self.name = self._index.scene_names[scene].decode()
@@ -147,8 +156,10 @@ class NuScenesScene:
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
         row = self._start + index
-        sweep = self._sweep(row)
-        channels = range(LIDAR_CHANNEL + 1, len(self._index.channels))
+        records = [record_of_keyframe(self._index, row, channel) for channel in range(len(self._index.channels))]
+        lidar = records[LIDAR_CHANNEL]
+        assert lidar is not None, "the index has a LiDAR record of every keyframe"
+        sweep = self._reader.sweep(lidar)
         source = self._dataset.label_source
         has_file = bool(self._index.label_files[row])
         read_labels = None
@@ -161,60 +172,24 @@ class NuScenesScene:
             sequence=self.name,
             index=index,
             sweep=sweep,
-            images=tuple(self._image(row, channel) for channel in channels if self._index.data_tokens[row, channel]),
+            images=tuple(self._reader.image(record) for record in records[LIDAR_CHANNEL + 1 :] if record),
             read_labels=read_labels,
             read_boxes=partial(self._boxes, row) if len(self._index.box_tokens) else None,
         )
 
-    def _sweep(self, row: int) -> Sweep:
-        points = sensor_files.read_points(self._file(row, LIDAR_CHANNEL), self._token(row, LIDAR_CHANNEL))
-        return Sweep(
-            points_lidar=points[:, :3].contiguous(),
-            intensity=points[:, 3] / 255,
-            timestamp_ns=int(self._index.frame_times_us[row]) * 1000,
-            ego_from_lidar=self._ego_from_sensor(row, LIDAR_CHANNEL),
-            world_from_ego=self._world_from_ego(row, LIDAR_CHANNEL),
-            ring=points[:, 4].long(),
-        )
+    def between(self, most: int) -> Sequence:
+        """The sweeps between its keyframes as a sequence of their own: at most so many between two, evenly chosen.
 
-    def _image(self, row: int, channel: int) -> CameraImage:
-        token = self._token(row, channel)
-        width_px, height_px = self._index.data_sizes_px[row, channel].tolist()
-        calibration = int(self._index.data_calibrations[row, channel])
-        matrix = self._index.calibration_intrinsics[calibration]
-        calibration_token = self._index.calibration_tokens[calibration].decode()
-        if not np.isfinite(matrix).all() or not np.allclose([matrix[0, 1], *matrix[1:, 0], matrix[2, 1]], 0):
-            raise ValueError(
-                f"{self._table('calibrated_sensor')}: camera_intrinsic of {calibration_token} must be a calibration "
-                f"matrix without skew, got {matrix.tolist()}"
-            )
-        try:
-            camera = PinholeCamera(
-                fx_px=float(matrix[0, 0]),
-                fy_px=float(matrix[1, 1]),
-                cx_px=float(matrix[0, 2]),
-                cy_px=float(matrix[1, 2]),
-                width_px=width_px,
-                height_px=height_px,
-            )
-        except ValueError as problem:
-            raise ValueError(
-                f"{self._table('sample_data')}: {token} with calibrated_sensor {calibration_token}: {problem}"
-            ) from None
-        return CameraImage(
-            name=self._index.channels[channel].decode(),
-            camera=camera,
-            timestamp_ns=int(self._index.data_times_us[row, channel]) * 1000,
-            ego_from_cam=self._ego_from_sensor(row, channel),
-            world_from_ego=self._world_from_ego(row, channel),
-            read_pixels=partial(sensor_files.read_pixels, self._file(row, channel), token, width_px, height_px),
-        )
+        Reads a further table of the dataset's the first time. Raises ValueError where it has no sweeps with images.
+        """
+        return SweepsBetween(self._dataset.sweeps, self._reader, self._index, self.name, self._scene, most)
 
     def _labels(self, row: int, points: int) -> Int64[Tensor, "points"]:
         path = self._dataset.root / self._index.label_files[row].decode()
         table = self._dataset.class_of_label_id
         assert table is not None, "labels are read from files only where there is a table of their ids"
-        return sensor_files.read_labels(path, self._token(row, LIDAR_CHANNEL), points, table)
+        token = self._index.data_tokens[row, LIDAR_CHANNEL].decode()
+        return sensor_files.read_labels(path, token, points, table)
 
     def _labels_from_boxes(self, row: int, sweep: Sweep) -> Int64[Tensor, "points"]:
         points_world = sweep.world_from_lidar.apply(sweep.points_lidar.double())
@@ -225,7 +200,7 @@ class NuScenesScene:
         boxes = slice(int(index.first_box[row]), int(index.first_box[row + 1]))
         poses = index.box_poses[boxes]
         rotations = [
-            _transform(pose, self._table("sample_annotation"), token.ljust(16, b"\0").hex()).rotation
+            self._reader.transform(pose, "sample_annotation", hex_token(token)).rotation
             for pose, token in zip(poses, index.box_tokens[boxes], strict=True)
         ]
         return Boxes(
@@ -234,34 +209,8 @@ class NuScenesScene:
             rotations=torch.stack(rotations) if rotations else torch.zeros(0, 3, 3, dtype=torch.float64),
             velocities_mps=torch.from_numpy(index.box_velocities_mps[boxes].copy()),
             categories=tuple(index.category_names[c].decode() for c in index.box_categories[boxes]),
-            instances=tuple(index.instance_tokens[i].ljust(16, b"\0").hex() for i in index.box_instances[boxes]),
+            instances=tuple(hex_token(index.instance_tokens[i]) for i in index.box_instances[boxes]),
         )
-
-    def _ego_from_sensor(self, row: int, channel: int) -> RigidTransform:
-        calibration = int(self._index.data_calibrations[row, channel])
-        token = self._index.calibration_tokens[calibration].decode()
-        return _transform(self._index.calibration_poses[calibration], self._table("calibrated_sensor"), token)
-
-    def _world_from_ego(self, row: int, channel: int) -> RigidTransform:
-        token = self._index.ego_pose_tokens[row, channel].decode()
-        return _transform(self._index.ego_poses[row, channel], self._table("ego_pose"), token)
-
-    def _file(self, row: int, channel: int) -> Path:
-        return self._dataset.root / self._index.data_files[row, channel].decode()
-
-    def _token(self, row: int, channel: int) -> str:
-        return self._index.data_tokens[row, channel].decode()
-
-    def _table(self, name: str) -> Path:
-        return self._dataset.folder / f"{name}.json"
-
-
-def _transform(pose: np.ndarray, table: Path, token: str) -> RigidTransform:
-    """A pose of the index as a transform. Raises ValueError naming table and row for what is no rotation."""
-    try:
-        return RigidTransform.from_quaternion(pose[:4].tolist(), pose[4:].tolist())
-    except ValueError as problem:
-        raise ValueError(f"{table}: row {token}: {problem}") from None
 
 
 def is_version_folder(folder: Path) -> bool:

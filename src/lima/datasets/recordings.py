@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64, Shaped
 
-from lima.datasets.tables import TokenIndex, column, numbers, read_columns, read_rows, text_array, tokens_from_strings
+from lima.datasets.tables import (
+    TokenIndex,
+    column,
+    hex_token,
+    numbers,
+    read_columns,
+    read_rows,
+    text_array,
+    tokens_from_strings,
+)  # fmt: skip
 
 LIDAR = "LIDAR_TOP"
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
@@ -101,7 +110,12 @@ def read_recordings(
         "data_sizes_px": grid(np.array([key["width"], key["height"]], dtype=np.int64).T, 0),
         "data_calibrations": grid(np.array(key["calibration"], dtype=np.int64), -1),
         "ego_pose_tokens": grid(text_array(key["ego_pose_token"]), b""),
-        "ego_poses": grid(_ego_poses(ego_pose_path, path, key["ego_pose_token"], key["token"]), np.nan),
+        "ego_poses": grid(
+            read_ego_poses(
+                ego_pose_path, path, tokens_from_strings(key["ego_pose_token"]), tokens_from_strings(key["token"])
+            ),
+            np.nan,
+        ),
     }
 
 
@@ -125,25 +139,33 @@ def _keyframes(path: Path, calibrations: Calibrations) -> dict[str, list[Any]]:
     return kept
 
 
-def _ego_poses(
-    path: Path, asked_by: Path, tokens: Series[str], askers: Series[str]
-) -> Float64[np.ndarray, "keyframes 7"]:
-    """The ego poses of these tokens, picked from a table that holds those of every sweep and image."""
-    wanted, place_of_token = np.unique(tokens_from_strings(tokens), return_inverse=True)
+def read_ego_poses(
+    path: Path,
+    asked_by: Path,
+    tokens: Shaped[np.ndarray, "records"],
+    askers: Shaped[np.ndarray, "records"],
+) -> Float64[np.ndarray, "records 7"]:
+    """The ego poses of these packed tokens, picked from a table that holds those of every sweep and image.
+
+    askers: packed tokens of the rows that ask, for the error where a pose is not in the table.
+    """
+    wanted, place_of_token = np.unique(tokens, return_inverse=True)
     found = np.full((len(wanted), 7), np.nan)
-    texts = {f'"{token}"' for token in tokens}
-    for rows in read_rows(path, only=("token", lambda names: [name in texts for name in names])):
-        names = column(path, rows, "token")
+
+    def places_of(names: Series[str]) -> tuple[Int64[np.ndarray, "names"], Bool[np.ndarray, "names"]]:
         packed = tokens_from_strings(names)
-        places = np.searchsorted(wanted, packed) % len(wanted)
-        used = np.flatnonzero(wanted[places] == packed).tolist()
+        places = np.searchsorted(wanted, packed) % max(len(wanted), 1)
+        return places, wanted[places] == packed if len(wanted) else np.zeros(len(names), dtype=bool)
+
+    for rows in read_rows(path, only=("token", lambda texts: places_of([text[1:-1] for text in texts])[1].tolist())):
+        places, used = places_of(column(path, rows, "token"))
+        kept = [row for row, keep in zip(rows, used.tolist(), strict=True) if keep]
         fields = ("token", "translation", "rotation")
-        columns = {name: column(path, [rows[row] for row in used], name) for name in fields}
-        found[places[used]] = poses(path, columns)
+        found[places[used]] = poses(path, {name: column(path, kept, name) for name in fields})
     lost = np.flatnonzero(np.isnan(found[place_of_token, 0]))
     if len(lost):
         raise ValueError(
-            f"{asked_by}: row {askers[lost[0]]} has ego_pose_token {tokens[lost[0]]!r}, which is not in {path}: "
-            f"do the tables come from the same version?"
+            f"{asked_by}: row {hex_token(askers[lost[0]])} has ego_pose_token {hex_token(tokens[lost[0]])!r}, which is "
+            f"not in {path}: do the tables come from the same version?"
         )
     return found[place_of_token]

@@ -161,6 +161,11 @@ def tokens_from_strings(tokens: Series[str]) -> Shaped[np.ndarray, "rows"]:
     return np.array([_token_bytes(token) for token in tokens], dtype=f"S{TOKEN_BYTES}")
 
 
+def hex_token(packed: bytes) -> str:
+    """The 32 digits of a packed token (numpy drops zeros at its end)."""
+    return packed.ljust(TOKEN_BYTES, b"\0").hex()
+
+
 def _token_bytes(token: str) -> bytes:
     if _GENUINE.fullmatch(token):
         return bytes.fromhex(token)

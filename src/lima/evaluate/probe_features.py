@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float16, Float32, Int64
+from jaxtyping import Float16, Float32, Float64, Int64
 from torch import Tensor
 
 from lima.config import Aggregation, MethodConfig
+from lima.data.between import interleaved
 from lima.data.pairs import pairs_from_frame
 from lima.method.cross_view import PointFeatures, aggregate_views
 from lima.method.memory import MemoryBank
@@ -54,14 +55,18 @@ def unified_features(
     return features
 
 
-def target_features(image_features: ImageFeatures, method: MethodConfig) -> FeatureSource:
+def target_features(
+    image_features: ImageFeatures, method: MethodConfig, sequences: Series[Sequence] = ()
+) -> FeatureSource:
     """F_d: what a student is to learn, the memory of the last `method.frames` frames included. No student.
 
-    Raises ValueError where a frame does not follow the one before.
+    sequences: that the frames are from, for the sweeps between them where `method.sweeps` are wanted. Raises ValueError
+    where a frame does not follow the one before, or a sequence has no sweeps.
     """
     unified = unified_features(image_features, method.aggregation, method.occlusion_test)
     bank = MemoryBank(method.frames, method.association, method.association_size_m)
     before: list[tuple[str, int]] = []
+    past = {each.sequence.name: each for each in interleaved(sequences, method.sweeps)}
 
     def features(frame: Frame) -> PointFeatures:
         if frame.index == 0:
@@ -71,10 +76,16 @@ def target_features(image_features: ImageFeatures, method: MethodConfig) -> Feat
                 f"targets depend on the frames before: frame {frame.index} of {frame.sequence} came after {before}"
             )
         before[:] = [(frame.sequence, frame.index)]
-        points_world = frame.sweep.world_from_lidar.apply(frame.sweep.points_lidar.double())
-        return bank.step(points_world, unified(frame))
+        if method.sweeps and method.frames > 1:
+            for sweep in past[frame.sequence].before(frame.index):
+                bank.remember(_points_world(sweep), unified(sweep))
+        return bank.step(_points_world(frame), unified(frame))
 
     return features
+
+
+def _points_world(frame: Frame) -> Float64[Tensor, "points 3"]:
+    return frame.sweep.world_from_lidar.apply(frame.sweep.points_lidar.double())
 
 
 @dataclass(frozen=True, eq=False)

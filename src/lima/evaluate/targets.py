@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lima.config import MethodConfig, ProbeConfig, TeacherConfig, default_cache_folder
+from lima.data.between import with_between
 from lima.data.pairs import pairs_from_frame
 from lima.datasets.readable import opened
 from lima.evaluate.probe import ProbeResult, probe, probe_split
@@ -33,9 +34,10 @@ class TargetScore:
 
     def line(self) -> str:
         """For the terminal."""
+        sweeps = f"{self.method.sweeps} sweeps between  " if self.method.sweeps else ""
         method, share = self.method, 100 * self.known.scored_points / self.known.labelled_points
         return (
-            f"k = {method.frames:<3} {method.aggregation:<10} {method.association:<8} "
+            f"k = {method.frames:<3} {sweeps}{method.aggregation:<10} {method.association:<8} "
             f"occlusion test {'on ' if method.occlusion_test else 'off'}  "
             f"seen now {self.seen.miou:5.2f} ± {self.seen.miou_std:.2f}  "
             f"all with a target {self.known.miou:5.2f} ± {self.known.miou_std:.2f}  ({share:.1f} % of the points)"
@@ -67,11 +69,12 @@ def probe_targets(
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, teacher_config.image_height_px, teacher_config.image_width_px
         )
-        features.fill([*split.train, *split.val])
+        sequences = [*split.train, *split.val]
+        features.fill(with_between(sequences, max(method.sweeps for method in methods)))
         say(f"{split.how}; teacher {teacher.name}; mIoU in % over {len(probe_config.seeds)} seeds of the probe")
         scores = []
         for method in methods:
-            source = target_features(features.features, method)
+            source = target_features(features.features, method, sequences)
             seen, known = (
                 probe(each, split, dataset.class_names, probe_config, unknown="leave_out")
                 for each in (seen_now(source, method.occlusion_test), source)

@@ -95,6 +95,14 @@ class LiMA(nn.Module):
         points_world = sweep.world_from_lidar.apply(sweep.points_lidar.double())
         return self.memories[lane].step(points_world, unified)
 
+    def remember(
+        self, lane: int, sweep: Sweep, image_features: Float[Tensor, "cams dim rows cols"], pairs: PointPixelPairs
+    ) -> None:
+        """F_u of a frame between a lane's last keyframe and its next enters the lane's memory; no student sees it."""
+        unified = aggregate_views(image_features, pairs, self.config.aggregation)
+        points_world = sweep.world_from_lidar.apply(sweep.points_lidar.double())
+        self.memories[lane].remember(points_world, unified)
+
     def loss(self, sweeps: Series[StudentSweep], generators: Series[torch.Generator]) -> LossParts:
         """The loss of one step: one sweep per lane, and the mixed sweeps of lanes 0 and 1, 2 and 3, …
 

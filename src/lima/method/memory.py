@@ -92,22 +92,35 @@ class MemoryBank:
         """
         if self.frames == 1:
             return current
-        features = current.features
+        sums = self._sums_for(current)
+        places = self._places(points_world.to(current.features.device))
+        target = _fuse(current, sums, self._slots(places, sums))
+        self._remember(places, current, sums)
+        return target
+
+    @torch.no_grad()
+    def remember(self, points_world: Float64[Tensor, "points 3"], current: PointFeatures) -> None:
+        """`step` for a frame whose targets nobody asks for: a sweep between two keyframes."""
+        if self.frames > 1:
+            places = self._places(points_world.to(current.features.device))
+            self._remember(places, current, self._sums_for(current))
+
+    def _sums_for(self, current: PointFeatures) -> VoxelSums:
+        width = current.features.shape[1]
         if self._sums is None:
-            self._sums = VoxelSums(features.shape[1], features.device)
-        if features.shape[1] != self._sums.features.shape[1]:
+            self._sums = VoxelSums(width, current.features.device)
+        if width != self._sums.features.shape[1]:
             raise ValueError(
-                f"the memory holds features of width {self._sums.features.shape[1]}, got {features.shape[1]}: "
+                f"the memory holds features of width {self._sums.features.shape[1]}, got {width}: "
                 "reset it when the teacher changes"
             )
-        points_world = points_world.to(features.device)
-        places = self._places(points_world)
-        target = _fuse(current, self._sums, self._slots(places, self._sums))
+        return self._sums
+
+    def _remember(self, places: _Places, current: PointFeatures, sums: VoxelSums) -> None:
         if len(self._past) == self.frames - 1:
             leaving = self._past.popleft()
-            self._sums.remove(leaving.slots, leaving.features, leaving.positions_m)
-        self._past.append(_enter(places, current, self._sums))
-        return target
+            sums.remove(leaving.slots, leaving.features, leaving.positions_m)
+        self._past.append(_enter(places, current, sums))
 
     def _places(self, points_world: Float64[Tensor, "points 3"]) -> _Places:
         voxels = voxels_from_points(points_world, torch.full((3,), self.size_m, dtype=torch.float64))

@@ -41,13 +41,17 @@ def announce_run(sequences: Series[Sequence], teaching: Teaching, trainer: Train
     points = len(sequences[0].frame(0).sweep.points_lidar)
     seen = "its features are all in the cache"
     if teaching.missing:
-        seen = f"{teaching.missing} keyframes are not in the cache yet: it looks at each once, on the way"
+        seen = f"{teaching.missing} frames are not in the cache yet: it looks at each once, on the way"
     lines = [
         f"teacher {teaching.name}: {seen}",
         f"student {config.student.backbone}: {_millions(method.student)} M parameters, and {_millions(method.head)} M "
         f"in the head, which is dropped at the end",
         _engine_line(trainer.processes.device),
     ]
+    if config.method.sweeps:
+        lines.append(
+            f"up to {config.method.sweeps} sweeps between two keyframes enter the memory; each is one of its frames"
+        )
     if config.method.frames > 1:
         bound = memory_bound_bytes(config.method.frames, points, teaching.dim)
         lines.append(

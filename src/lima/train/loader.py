@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
+from lima.data.between import interleaved
 from lima.data.lanes import Lanes, LaneStep
 from lima.data.pairs import PointPixelPairs, pairs_from_frame
 from lima.scene import Frame, Sequence
@@ -36,13 +37,25 @@ class Teaching:
 
 
 @dataclass(frozen=True, eq=False)
-class Keyframe:
-    """What one lane reads in one step. `pairs` and the cameras of `image_features` are in the order of the images."""
+class SeenFrame:
+    """A frame and what the teacher sees. `pairs` and the cameras of `image_features` are in the order of the images."""
 
-    step: LaneStep
     frame: Frame
     image_features: Float32[Tensor, "cams dim rows cols"]
     pairs: PointPixelPairs
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """What one lane reads in one step. between: the frames since its last keyframe, for the memory alone."""
+
+    step: LaneStep
+    seen: SeenFrame
+    between: tuple[SeenFrame, ...]
+
+    @property
+    def frame(self) -> Frame:
+        return self.seen.frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +74,8 @@ class LoadedStep:
 class Loader:
     """Keyframes of the lanes in `own`, step by step.
 
-    features: of a frame's images, from the cache. ahead: one thread reads in the order of the steps while the student
+    features: of a frame's images, from the cache. sweeps: so many frames between two keyframes at most are read with
+    the later one. ahead: one thread reads in the order of the steps while the student
     works; its errors are raised where their step is asked for. Otherwise a step is read when it is asked for, which is
     faster on a CPU: OpenMP's threads stop spinning for work once a second thread of Python's uses them, and a student
     on two cores then gains nothing from the second (0.78 s a step instead of 0.47 s).
@@ -75,8 +89,9 @@ class Loader:
         features: Callable[[Frame], Float32[Tensor, "cams dim rows cols"]],
         occlusion_test: bool,
         ahead: bool = False,
+        sweeps: int = 0,
     ) -> None:
-        self._sequences, self._lanes, self._own = sequences, lanes, own
+        self._sequences, self._lanes, self._own = interleaved(sequences, sweeps), lanes, own
         self._features, self._occlusion_test = features, occlusion_test
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="loader") if ahead else None
         self._ahead: deque[tuple[tuple[LaneStep, ...], dict[str, Any], Callable[[], Read]]] = deque()
@@ -104,7 +119,11 @@ class Loader:
         return tuple(self._keyframe(lane_steps[lane], watch) for lane in self._own), watch.seconds
 
     def _keyframe(self, step: LaneStep, watch: Stopwatch) -> Keyframe:
-        frame = self._sequences[step.sequence].frame(step.frame)
+        sequence = self._sequences[step.sequence]
+        between = [] if step.starts_sequence else [self._seen(f, watch) for f in sequence.before(step.frame)]
+        return Keyframe(step, self._seen(sequence.sequence.frame(step.frame), watch), tuple(between))
+
+    def _seen(self, frame: Frame, watch: Stopwatch) -> SeenFrame:
         watch.lap("sweep")
         image_features = self._features(frame)
         if torch.cuda.is_available():
@@ -112,4 +131,4 @@ class Loader:
         watch.lap("features")
         pairs = pairs_from_frame(frame, self._occlusion_test)
         watch.lap("pairs")
-        return Keyframe(step, frame, image_features, pairs)
+        return SeenFrame(frame, image_features, pairs)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lima.config import PretrainConfig, default_cache_folder
+from lima.data.between import with_between
 from lima.datasets.readable import opened
 from lima.encoder import save_student
 from lima.scene import Sequence
@@ -38,13 +39,23 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
     """
     with start_processes() as processes, opened(data, config.at_gap, config.skip_bad, processes) as dataset:
         sequences = dataset.sequences(config.split)
+        everything = with_between(sequences, _sweeps(config))
         folder = _open_folder(out, data, config, sequences, resume, processes)
         teacher = load_teacher(config.teacher.name, config.teacher.layers, device=processes.device)
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, config.teacher.image_height_px, config.teacher.image_width_px
         )
-        teaching = Teaching(teacher.name, teacher.dim, features.features, len(features.missing(sequences)))
+        teaching = Teaching(teacher.name, teacher.dim, features.features, len(features.missing(everything)))
         pretrain_on(sequences, teaching, folder, config, processes)
+
+
+def _sweeps(config: PretrainConfig) -> int:
+    if config.method.sweeps and config.method.frames == 1:
+        raise ValueError(
+            f"--sweeps {config.method.sweeps} puts sweeps into the memory, and with --frames 1 there is none: leave "
+            f"one of them out"
+        )
+    return config.method.sweeps
 
 
 def _open_folder(
@@ -78,6 +89,7 @@ def pretrain_on(
         teaching.features,
         config.method.occlusion_test,
         ahead=processes.device.type == "cuda",
+        sweeps=config.method.sweeps,
     )
     with StopSignals() as signals, loader, progress, log_or_none as log:
         progress.start(trainer.step)

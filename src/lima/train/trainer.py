@@ -101,9 +101,12 @@ class Trainer:
         )
 
     def _with_target(self, lane: int, keyframe: Keyframe) -> StudentSweep:
-        sweep, device = keyframe.frame.sweep, self.processes.device
-        image_features = keyframe.image_features.to(device, non_blocking=True)
-        target = self.method.targets(lane, sweep, image_features, keyframe.pairs, keyframe.step.starts_sequence)
+        device, seen, sweep = self.processes.device, keyframe.seen, keyframe.frame.sweep
+        for past in keyframe.between:
+            past_features = past.image_features.to(device, non_blocking=True)
+            self.method.remember(lane, past.frame.sweep, past_features, past.pairs)
+        image_features = seen.image_features.to(device, non_blocking=True)
+        target = self.method.targets(lane, sweep, image_features, seen.pairs, keyframe.step.starts_sequence)
         return StudentSweep(
             sweep.points_lidar.to(device, non_blocking=True), sweep.intensity.to(device, non_blocking=True), target
         )

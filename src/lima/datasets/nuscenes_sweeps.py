@@ -1,0 +1,91 @@
+"""nuScenes's sweeps between keyframes, each with its nearest images, as a sequence of frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Series
+
+import numpy as np
+from jaxtyping import Int64
+
+from lima.datasets.index import NuScenesIndex
+from lima.datasets.nuscenes_records import RecordReader
+from lima.datasets.sweep_index import SweepIndex
+from lima.datasets.tables import hex_token
+from lima.scene import Frame
+
+LIDAR_CHANNEL = 0
+
+
+class SweepsBetween:
+    """The sweeps between the keyframes of one scene, at most `most` between two, evenly chosen.
+
+    A frame is called by the token of its sweep. It has no labels and no boxes. Raises ValueError where the scene has no
+    sweeps with images, or two at one time.
+    """
+
+    def __init__(
+        self, sweeps: SweepIndex, reader: RecordReader, index: NuScenesIndex, name: str, scene: int, most: int
+    ) -> None:
+        self._sweeps, self._reader, self._index = sweeps, reader, index
+        self.name = f"{name} between keyframes"
+        first, stop = (
+            int(np.searchsorted(sweeps.sweep_frames, index.first_frame[place])) for place in (scene, scene + 1)
+        )
+        self._rows = first + evenly_chosen(sweeps.sweep_frames[first:stop], most)
+        if len(self._rows) == 0 and index.first_frame[scene + 1] - index.first_frame[scene] > 1:
+            raise ValueError(
+                f"{name} has no LiDAR sweeps with images between its keyframes in sample_data.json: unpack the "
+                f"archives with the sweeps and the full tables, or leave out --sweeps"
+            )
+        twice = np.flatnonzero(np.diff(self._times_us) <= 0)
+        if len(twice):
+            tokens = self.tokens
+            raise ValueError(
+                f"{name}: sweeps {tokens[twice[0]]} and {tokens[twice[0] + 1]} both have timestamp "
+                f"{self._times_us[twice[0]]} us; every sweep needs its own: was one of them copied?"
+            )
+
+    @property
+    def _times_us(self) -> Int64[np.ndarray, "frames"]:
+        return self._sweeps.times_us[self._sweeps.sweep_records[self._rows, LIDAR_CHANNEL]]
+
+    @property
+    def tokens(self) -> Series[str]:
+        records = self._sweeps.sweep_records[self._rows, LIDAR_CHANNEL]
+        return [hex_token(token) for token in self._sweeps.tokens[records]]
+
+    @property
+    def timestamps_ns(self) -> Series[int]:
+        return (self._times_us * 1000).tolist()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def frame(self, index: int) -> Frame:
+        """The sweep at that position and the image of every camera nearest to it in time."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        row = int(self._rows[index])
+        records = [self._sweeps.record(self._index, row, channel) for channel in range(len(self._index.channels))]
+        lidar = records[LIDAR_CHANNEL]
+        assert lidar is not None, "every row of the index is a sweep"
+        return Frame(
+            token=lidar.token,
+            sequence=self.name,
+            index=index,
+            sweep=self._reader.sweep(lidar),
+            images=tuple(self._reader.image(record) for record in records[LIDAR_CHANNEL + 1 :] if record),
+        )
+
+
+def evenly_chosen(groups: Int64[np.ndarray, "sweeps"], most: int) -> Int64[np.ndarray, "chosen"]:
+    """Positions of at most `most` of every group (neighbours of the same number), as evenly spread as they can be."""
+    if most < 1:
+        raise ValueError(f"at least one sweep between two keyframes is chosen, got {most}")
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    chosen = []
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(groups)], strict=False):
+        count = stop - start
+        steps = np.arange(1, min(most, count) + 1) * (count + 1) / (min(most, count) + 1)
+        chosen.append(start + np.round(steps).astype(np.int64) - 1)
+    return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
