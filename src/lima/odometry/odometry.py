@@ -28,12 +28,14 @@ BEFORE = ".before"
 
 @dataclass(frozen=True)
 class DriveOdometry:
-    """What was found of a drive. drift: against the poses that were there, None where there were none."""
+    """What was found of a drive. known, drift: quality of the poses that were there and the way that those found go
+    apart from them, None where there were none."""
 
     drive: str
     poses_file: Path | None
     written: bool
     quality: Quality
+    known: Quality | None
     drift: Drift | None
 
     def entries(self) -> dict[str, Any]:
@@ -67,20 +69,24 @@ def compute_odometry(data: Path, config: OdometryConfig, at_gap: AtGap = "raise"
 
 def odometry_of(source: SweepSource, config: OdometryConfig, progress: CountProgress) -> DriveOdometry:
     """One drive: its poses, their quality, the drift against poses that are there; written where they belong."""
-    odometry, gauge = KissOdometry(config), QualityGauge()
-    known: list[RigidTransform | None] = []
+    odometry, gauge, known = KissOdometry(config), QualityGauge(), QualityGauge()
+    both: list[tuple[RigidTransform, RigidTransform]] = []
     for index in range(len(source)):
         sweep, timestamp_ns = source.read(index), int(source.times_ns[index])
         pose, xyz_m = odometry.add(sweep.xyz_m, sweep.time_s, timestamp_ns)
-        gauge.add(Landmarks.of(xyz_m), pose, timestamp_ns)
-        known.append(sweep.world_from_lidar)
+        landmarks = Landmarks.of(xyz_m)
+        gauge.add(landmarks, pose, timestamp_ns)
+        if sweep.world_from_lidar is not None:
+            known.add(landmarks, sweep.world_from_lidar, timestamp_ns)
+            both.append((pose, sweep.world_from_lidar))
         progress.advance()
     result = DriveOdometry(
         drive=source.name,
         poses_file=source.poses_file,
         written=source.poses_file is not None and (config.replace or not source.has_poses),
         quality=gauge.quality([_fit_again(source, gauge, *pair) for pair in gauge.revisits()]),
-        drift=_drift(gauge.poses, known) if source.has_poses else None,
+        known=known.quality([]) if len(both) > 1 else None,
+        drift=drift(*zip(*both, strict=True)) if len(both) > 1 else None,
     )
     if result.written:
         _write(source, gauge, result)
@@ -100,10 +106,14 @@ def lines_of(source: SweepSource, result: DriveOdometry) -> list[str]:
         f"  greatest acceleration {quality.max_acceleration_mps2:.1f} m/s², fastest turn {quality.max_turn_deg_s:.0f} "
         f"degrees/s; {again}",
     ]
-    if found is not None:
+    if found is not None and result.known is not None:
         share = f"{found.share:.2%} of the way, {found.turn_deg_per_100m:.2f} degrees per 100 m, "
-        known = share if found.stretches else ""
-        lines.append(f"  against the poses that are there: {known}at most {found.farthest_m:.2f} m apart")
+        drifted = share if found.stretches else ""
+        lines.append(
+            f"  against the poses that are there: {drifted}at most {found.farthest_m:.2f} m apart; under those, points "
+            f"that lie on the sweep before: {_told(result.known.next_to)}; on the {LATER}th before: "
+            f"{_told(result.known.later)}"
+        )
     lines.append(f"  they look {quality.verdict}{': ' if quality.worries else ''}{'; '.join(quality.worries)}")
     return lines
 
@@ -123,11 +133,6 @@ def _asked(sources: list[SweepSource], config: OdometryConfig, data: Path) -> li
 def _fit_again(source: SweepSource, gauge: QualityGauge, earlier: int, now: int) -> Fit:
     past, here = (Landmarks.of(source.read(index).xyz_m) for index in (earlier, now))
     return fit(here, past, gauge.poses[earlier].inverse() @ gauge.poses[now])
-
-
-def _drift(found: list[RigidTransform], known: list[RigidTransform | None]) -> Drift | None:
-    both = [(one, other) for one, other in zip(found, known, strict=True) if other is not None]
-    return drift([one for one, _ in both], [other for _, other in both]) if len(both) > 1 else None
 
 
 def _write(source: SweepSource, gauge: QualityGauge, result: DriveOdometry) -> None:
