@@ -1,0 +1,26 @@
+"""Beam missing: some lasers of the sensor are dead or covered (Robo3D)."""
+
+from __future__ import annotations
+
+import torch
+
+from lima.evaluate.corruptions.beams import beam_of_point
+from lima.evaluate.corruptions.corrupted import Corrupted, Severity, kept
+from lima.scene import Sweep
+
+SHARE = {"light": 0.25, "moderate": 0.5, "heavy": 0.75}
+"""8, 16 and 24 of nuScenes' 32 beams; 16, 32 and 48 of 64"""
+
+
+def beam_missing(sweep: Sweep, severity: Severity, generator: torch.Generator) -> Corrupted:
+    """The sweep without the points of a share of its beams, drawn at random for every sweep."""
+    return without_beams(sweep, SHARE[severity], generator)
+
+
+def without_beams(sweep: Sweep, share: float, generator: torch.Generator) -> Corrupted:
+    """Drops share x beams beams, rounded to a whole number, but leaves one."""
+    beam = beam_of_point(sweep)
+    beams = int(beam.max()) + 1
+    alive = torch.ones(beams, dtype=torch.bool)
+    alive[torch.randperm(beams, generator=generator)[: min(round(share * beams), beams - 1)]] = False
+    return kept(sweep, alive[beam])

@@ -1,0 +1,40 @@
+"""Incomplete echo: dark paint swallows the pulse, and most of a vehicle is not seen (Robo3D)."""
+
+from __future__ import annotations
+
+import torch
+
+from lima.evaluate.corruptions.corrupted import Corrupted, KnownClasses, Severity, kept
+from lima.scene import Sweep
+
+SHARE = {"light": 0.75, "moderate": 0.85, "heavy": 0.95}
+VEHICLES = (
+    "bicycle", "bus", "car", "construction_vehicle", "motorcycle", "trailer", "truck",  # nuScenes
+    "other_vehicle", "moving_car", "moving_other_vehicle", "moving_truck", "pick_up", "bike", "vehicle",  # others
+)  # fmt: skip
+FEW_POINTS = 10
+"""classes with no more points than that in a sweep keep them all, as in the published sets"""
+
+
+def incomplete_echo(sweep: Sweep, known: KnownClasses, severity: Severity, generator: torch.Generator) -> Corrupted:
+    """The sweep without a share of the points of every class of vehicles."""
+    return without_echoes(sweep, known, SHARE[severity], generator)
+
+
+def without_echoes(sweep: Sweep, known: KnownClasses, share: float, generator: torch.Generator) -> Corrupted:
+    """Drops floor(share x points) points of every vehicle class with more than ten points, drawn at random.
+
+    Raises ValueError where the dataset has no class of vehicles.
+    """
+    positions = known.positions_of(VEHICLES)
+    if not positions:
+        raise ValueError(
+            f"incomplete echo drops points of vehicles, but none of the classes is one: {', '.join(known.class_names)}"
+        )
+    keep = torch.ones(len(sweep.points_lidar), dtype=torch.bool)
+    for position in positions:
+        members = torch.nonzero(known.labels == position)[:, 0]
+        if len(members) > FEW_POINTS:
+            order = torch.randperm(len(members), generator=generator)
+            keep[members[order[: int(share * len(members))]]] = False
+    return kept(sweep, keep)
