@@ -78,11 +78,11 @@ def content(relative: str, data: bytes | str) -> Change:
 
 
 def half(relative: str) -> Change:
-    """Cut it short."""
+    """Cut it short, at a byte where no record ends."""
 
     def cut(root: Path) -> None:
         data = (root / relative).read_bytes()
-        (root / relative).write_bytes(data[: len(data) // 2])
+        (root / relative).write_bytes(data[: len(data) // 2 + 1])
 
     return cut
 
@@ -107,15 +107,25 @@ def feather(relative: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Ch
 
 
 def parquet(relative: str, change: Callable[[pd.DataFrame], pd.DataFrame]) -> Change:
-    return lambda root: pa.parquet.write_table(_arrow(change(pd.read_parquet(root / relative))), root / relative)
+    def rewrite(root: Path) -> None:
+        table = _arrow(change(pd.read_parquet(root / relative)))
+        pa.parquet.write_table(table, root / relative, use_dictionary=False, compression="none")
+
+    return rewrite
 
 
 def _arrow(table: pd.DataFrame) -> pa.Table:
     """NaN stays NaN, which pandas would make a gap of."""
-    floats = [table[name].dtype.kind == "f" for name in table]
-    columns = [table[name].to_numpy() if kept else table[name] for name, kept in zip(table, floats, strict=True)]
-    return pa.table([pa.array(column, from_pandas=not kept) for column, kept in zip(columns, floats, strict=True)],
-                    names=list(table))  # fmt: skip
+    columns: dict[str, pa.Array] = {}
+    for name in table:
+        column = table[name]
+        if column.dtype.kind == "f":
+            columns[name] = pa.array(column.to_numpy(), from_pandas=False)
+        elif column.dtype == object and len(column):
+            columns[name] = pa.array(list(column), from_pandas=False)
+        else:
+            columns[name] = pa.array(column)
+    return pa.table(columns)
 
 
 def value(column: str, number: Any, row: int = 0, as_type: type | None = None) -> Callable[[Any], Any]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lima.datasets import open_dataset
 from tests.datasets.damage import (
@@ -140,15 +139,3 @@ def test_splits_and_frames_that_are_not_there(written: Path) -> None:
         dataset.sequences("train")
     with pytest.raises(IndexError, match="has frames 0 … 2, not 3"):
         dataset.sequences()[0].frame(3)
-
-
-@pytest.mark.slow
-def test_ten_million_points_are_read(tmp_path: Path) -> None:
-    exporter.write_log(tmp_path, hand_made_drive())
-    many = feather(SWEEP, lambda table: table.sample(10_000_000, replace=True, random_state=1))
-    many(tmp_path)
-    frame = open_dataset(tmp_path).sequences()[0].frame(1)
-    assert len(frame.sweep.points_lidar) == 10_000_000
-    assert frame.read_labels is not None
-    assert bool(torch.isfinite(frame.sweep.points_lidar).all())
-    assert len(frame.read_labels()) == 10_000_000

@@ -321,14 +321,3 @@ def test_files_that_may_not_be_read(relative: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(Path, "read_bytes", guarded(Path.read_bytes))
     with pytest.raises(PermissionError, match="may not be read: give yourself the right to"):
         read_everything(root)
-
-
-@pytest.mark.slow
-def test_ten_million_points_are_read(tmp_path: Path) -> None:
-    root = made.write_odometry(tmp_path, ("00",))
-    np.full((10_000_000, 4), 0.5, dtype=np.float32).tofile(root / SCAN)
-    np.full(10_000_000, 40, dtype=np.uint32).tofile(root / LABELS)
-    frame = open_dataset(root).sequences()[0].frame(1)
-    assert len(frame.sweep.points_lidar) == 10_000_000
-    assert frame.read_labels is not None
-    assert int(frame.read_labels().min()) == 9

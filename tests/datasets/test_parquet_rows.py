@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,30 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
     write(file, 3, 3)
     with pytest.raises(ValueError, match=r"has no column other \(it has number, values\)"):
         ParquetRows(file, "rows", ("other",), kept=1)
+
+
+def test_threads_may_share_a_reader(tmp_path: Path) -> None:
+    """Frames are read ahead by several threads, in about the order of the file."""
+    file = tmp_path / "a.parquet"
+    lists = write(file, 200, 50)
+    reader = ParquetRows(file, "rows", ("values",), kept=4)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda number: list_values(reader.row(number), "values", file).tolist(), range(200)))
+    assert found == lists
+
+
+def test_a_damaged_group_is_named_every_time_and_the_others_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    rng = np.random.default_rng(1)
+    lists = [rng.integers(0, 10_000, 300).tolist() for _ in range(9)]
+    pq.write_table(pa.table({"values": pa.array(lists, pa.list_(pa.int32()))}), file, row_group_size=3)
+    place = pq.ParquetFile(file).metadata.row_group(1).column(0).data_page_offset
+    data = bytearray(file.read_bytes())
+    data[place : place + 40] = bytes(40)
+    file.write_bytes(data)
+    reader = ParquetRows(file, "rows", ("values",), kept=1)
+    for number in (3, 4, 4, 5):
+        with pytest.raises(ValueError, match=r"a\.parquet is no readable parquet file"):
+            reader.row(number)
+    for number in (0, 8, 2):
+        assert list_values(reader.row(number), "values", file).tolist() == lists[number]

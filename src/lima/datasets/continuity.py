@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from lima.datasets.index import NuScenesIndex
@@ -10,14 +12,19 @@ MAX_GAP_S = 0.75
 MAX_GAP_STEPS = 1.5
 
 
-def check_order(index: NuScenesIndex, scene: int) -> None:
-    """Raises ValueError where keyframes are missing, out of time order, or not linked to their neighbours."""
-    name = index.scene_names[scene].decode()
+def check_order(index: NuScenesIndex, scene: int, folder: Path) -> None:
+    """Raises ValueError where keyframes are missing, out of time order, or not linked to their neighbours.
+
+    folder: of the tables, for messages.
+    """
+    scene_name = index.scene_names[scene].decode()
+    name = f"{folder}: {scene_name}"
     start, stop = int(index.first_frame[scene]), int(index.first_frame[scene + 1])
     promised = int(index.scene_frames_promised[scene])
     if stop - start != promised or promised == 0:
         raise ValueError(
-            f"scene.json promises {promised} keyframes of {name}, sample.json has {stop - start}: is it cut short?"
+            f"{folder}: scene.json promises {promised} keyframes of {scene_name}, sample.json has {stop - start}: "
+            f"is it cut short?"
         )
     for frame in range(start, stop - 1):
         if index.frame_times_us[frame] == index.frame_times_us[frame + 1]:

@@ -129,12 +129,11 @@ class PandaSetDrive:
         """The sweep, and which points of the file are in it."""
         path = _table(self.folder / "lidar", index)
         columns = read_table(path, "a sweep", ("x", "y", "z", "i", "d"))
-        try:
-            rows = np.stack([columns[name].astype(np.float64) for name in "xyzi"], axis=1)
-            sensor = columns["d"].astype(np.int64)
-        except (ValueError, TypeError):
+        if not all(values.dtype.kind in "fiu" for values in columns.values()):
             held = ", ".join(f"{name} {values.dtype}" for name, values in columns.items())
-            raise ValueError(f"{path} holds columns {held}; numbers were expected") from None
+            raise ValueError(f"{path} holds columns {held}; numbers were expected")
+        rows = np.stack([columns[name].astype(np.float64) for name in "xyzi"], axis=1)
+        sensor = columns["d"].astype(np.int64)
         finite = np.isfinite(rows).all(axis=1)
         if not finite.all():
             first = int(np.argmin(finite))

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,18 @@ class ParquetRows:
         self._remembered: OrderedDict[int, Any] = OrderedDict()
         self._batches: Iterator[Any] = iter(())
         self._next_row = self._last_row = 0
+        self._lock = Lock()  # several threads read frames ahead
 
     def row(self, number: int) -> Any:
         """One row, as a pyarrow record batch of length one."""
+        with self._lock:
+            try:
+                return self._row(number)
+            except ValueError:
+                self._next_row = self._last_row = 0  # the next one begins its group anew
+                raise
+
+    def _row(self, number: int) -> Any:
         if number in self._remembered:
             return self._remembered[number]
         if not self._next_row <= number < self._last_row:
@@ -76,9 +86,14 @@ def open_rows(
 
 def list_values(row: Any, name: str, path: Path) -> np.ndarray | None:
     """The numbers of a list column in a row; None where the row has no list there. Raises ValueError."""
+    import pyarrow
+
     values = row.column(row.schema.get_field_index(name))
     if values.null_count:
         return None
+    kinds = pyarrow.types
+    if not any(is_list(values.type) for is_list in (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)):
+        raise ValueError(f"{path}: column {name} holds {values.type}, lists of numbers were expected")
     numbers = values.flatten()
     if numbers.null_count:
         raise ValueError(f"{path}: a list in column {name} has gaps, numbers were expected")

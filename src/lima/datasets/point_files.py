@@ -12,7 +12,6 @@ from lima.datasets.point_columns import Columns, Points, points_of
 from lima.datasets.scan_files import MOST_COLUMNS, reading
 
 ENDINGS = (".bin", ".npy", ".pcd", ".ply")
-MOST_COLUMNS = 16
 
 
 def read_points(path: Path, columns: tuple[str, ...] | None, timestamp_ns: int | None) -> Points:

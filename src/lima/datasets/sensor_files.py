@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 from lima.datasets.labels import NO_CLASS
+from lima.datasets.scan_files import FARTHEST_M, reading
 
 POINT_BYTES = 20  # x, y, z in metres, intensity 0 … 255, ring: five floats of four bytes
+FULL_INTENSITY = 255.0
 
 
 def read_points(path: Path, token: str) -> Float32[Tensor, "points 5"]:
-    """x, y, z, intensity and ring of every point. Raises FileNotFoundError, ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(_missing(path, token, "the points"))
-    size_bytes = path.stat().st_size
+    """x, y, z, intensity and ring of every point. Raises FileNotFoundError, PermissionError, ValueError."""
+    with _reading(path, token, "the points"):
+        floats = np.fromfile(path, dtype="<f4")
+        size_bytes = path.stat().st_size
     if size_bytes == 0:
         raise ValueError(f"{path} (sample_data {token}) is an empty sweep, at least one point was expected")
     if size_bytes % POINT_BYTES:
@@ -27,7 +30,7 @@ def read_points(path: Path, token: str) -> Float32[Tensor, "points 5"]:
             f"{path} (sample_data {token}) has {size_bytes} bytes, which is not a multiple of {POINT_BYTES} "
             f"(x, y, z, intensity, ring as float32): truncated? Copy it again"
         )
-    points = torch.from_numpy(np.fromfile(path, dtype="<f4").reshape(-1, 5))
+    points = torch.from_numpy(floats.reshape(-1, 5))
     finite = torch.isfinite(points).all(dim=1)
     if not bool(finite.all()):
         first = int(torch.nonzero(~finite)[0])
@@ -35,16 +38,25 @@ def read_points(path: Path, token: str) -> Float32[Tensor, "points 5"]:
             f"{path} (sample_data {token}): {int((~finite).sum())} of {len(points)} points are NaN or infinite, "
             f"the first is point {first}: {points[first].tolist()}; finite numbers were expected"
         )
+    farthest_m, intensity, ring = float(points[:, :3].abs().max()), points[:, 3], points[:, 4]
+    lowest, highest = (float(each) for each in intensity.aminmax())
+    whole = bool(((ring >= 0) & (ring == ring.round())).all())
+    if not (farthest_m <= FARTHEST_M and lowest >= 0 and highest <= FULL_INTENSITY and whole):
+        raise ValueError(
+            f"{path} (sample_data {token}) has coordinates up to {farthest_m:.3g} m, intensities from {lowest:.4g} to "
+            f"{highest:.4g} and rings that are {'' if whole else 'no '}whole numbers; at most {FARTHEST_M:.0f} m, "
+            f"0 … 255 and whole numbers from 0 were expected: x, y, z, intensity, ring as float32?"
+        )
     return points
 
 
 def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[Tensor, "3 height width"]:
-    """The image, of the size that the tables promise. Raises FileNotFoundError, ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(_missing(path, token, "the image"))
+    """The image, of the size that the tables promise. Raises FileNotFoundError, PermissionError, ValueError."""
     try:
-        with Image.open(path) as image:
+        with _reading(path, token, "the image"), Image.open(path) as image:
             pixels = np.array(image.convert("RGB"))
+    except (FileNotFoundError, PermissionError):
+        raise
     except (OSError, SyntaxError) as problem:
         raise ValueError(f"{path} (sample_data {token}) is not a readable image: {problem}. Copy it again") from problem
     if pixels.shape[:2] != (height_px, width_px):
@@ -58,10 +70,9 @@ def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[
 def read_labels(
     path: Path, token: str, points: int, class_of_label_id: Int64[np.ndarray, "256"]
 ) -> Int64[Tensor, "points"]:
-    """The class of every point. Raises FileNotFoundError, ValueError."""
-    if not path.is_file():
-        raise FileNotFoundError(_missing(path, token, "the labels"))
-    ids = np.fromfile(path, dtype=np.uint8)
+    """The class of every point. Raises FileNotFoundError, PermissionError, ValueError."""
+    with _reading(path, token, "the labels"):
+        ids = np.fromfile(path, dtype=np.uint8)
     if len(ids) != points:
         raise ValueError(
             f"{path} (sample_data {token}) has labels for {len(ids)} points, its sweep has {points}: truncated, or "
@@ -76,5 +87,5 @@ def read_labels(
     return torch.from_numpy(labels)
 
 
-def _missing(path: Path, token: str, what: str) -> str:
-    return f"{path} is missing, where {what} of sample_data {token} should be: were all archives unpacked here?"
+def _reading(path: Path, token: str, what: str) -> AbstractContextManager[None]:
+    return reading(path, f"{what} of sample_data {token}")

@@ -38,7 +38,12 @@ def import_bags(bags: Series[Path], out: Path, config: ImportConfig) -> None:
             raise ValueError(f"two of the recordings are called {name}: import them into different folders")
     for path, name in zip(bags, names, strict=True):
         with open_bag(path) as bag:
-            import_bag(bag, Path(out) / name, config)
+            try:
+                import_bag(bag, Path(out) / name, config)
+            except ValueError as problem:
+                if str(path) in str(problem):
+                    raise
+                raise ValueError(f"{path}: {problem}") from None
 
 
 def list_bags(bags: Series[Path]) -> list[str]:

@@ -1,0 +1,200 @@
+"""Oracle: folders of every format, damaged in one place each; what is said names file, found, expected and remedy."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lima import cli
+from lima.config import OptimiserConfig, PretrainConfig, StudentConfig, TeacherConfig
+from lima.datasets import open_dataset
+from lima.scene import Frame
+from lima.train.pretrain import pretrain
+from tests.datasets.bad_input import (
+    FORMATS,
+    MANY,
+    NO_IMAGES,
+    NUSCENES,
+    ONE_OF_EVERY_READER,
+    ROWS,
+    BadFormat,
+    CannotBe,
+    Refused,
+    Works,
+)
+from tests.datasets.damage import somebody_else, without_rights
+
+CELLS = [
+    pytest.param(each, row, id=f"{each.name}: {row}")
+    for each in FORMATS
+    for row in ROWS
+    if not isinstance(each.cases[row], CannotBe)
+]
+every_format = pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every format, undamaged, written when it is first asked for."""
+    return {"": tmp_path_factory.mktemp("undamaged")}
+
+
+@pytest.fixture(scope="module")
+def a_run(written: dict[str, Path]) -> Path:
+    """The shortest one, for whoever wants to probe it."""
+    config = PretrainConfig(
+        teacher=TeacherConfig(name="tiny", image_height_px=32, image_width_px=48),
+        student=StudentConfig(backbone="minkunet14", width=0.125, voxel_size_m=1.0),
+        optimiser=OptimiserConfig(epochs=1, lanes=2),
+        split="all",
+    )
+    run = written[""] / "run"
+    pretrain(undamaged(NUSCENES, written), run, config, written[""] / "cache")
+    return run
+
+
+def undamaged(each: BadFormat, written: dict[str, Path]) -> Path:
+    if each.name not in written:
+        root = written[""] / each.name / "Fahrten über Land"
+        root.mkdir(parents=True)
+        each.write(root)
+        written[each.name] = root
+    return written[each.name]
+
+
+def copy_of(each: BadFormat, written: dict[str, Path], folder: Path) -> Path:
+    return Path(shutil.copytree(undamaged(each, written), folder / "Fahrten über Land"))
+
+
+def frames(root: Path) -> Iterator[Frame]:
+    for sequence in open_dataset(root).sequences():
+        yield from (sequence.frame(index) for index in range(len(sequence)))
+
+
+def read_everything(root: Path) -> tuple[int, int]:
+    """Everything of every frame. How many points and images there are."""
+    points = images = 0
+    for frame in frames(root):
+        points += len(frame.sweep.points_lidar)
+        for image in frame.images:
+            assert image.read_pixels().shape[1:] == (image.camera.height_px, image.camera.width_px)
+            images += 1
+        if frame.read_labels is not None:
+            assert len(frame.read_labels()) == len(frame.sweep.points_lidar)
+        if frame.read_boxes is not None:
+            frame.read_boxes()
+    assert points > 0
+    return points, images
+
+
+@every_format
+def test_every_kind_of_damage_is_thought_of(each: BadFormat) -> None:
+    assert set(each.cases) == set(ROWS)
+
+
+@pytest.mark.parametrize(("each", "row"), CELLS)
+def test_it_is_refused_in_one_line_or_read(each: BadFormat, row: str, written: dict[str, Path], tmp_path: Path) -> None:
+    root = copy_of(each, written, tmp_path)
+    case = each.cases[row]
+    assert not isinstance(case, CannotBe)
+    case.change(root)
+    if isinstance(case, Works):
+        _, images = read_everything(each.prepare(root))
+        before = copy_of(each, written, tmp_path / "before")
+        assert images == read_everything(each.prepare(before))[1] - case.fewer_images
+        return
+    with pytest.raises(case.error) as caught:
+        read_everything(each.prepare(root))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "Fahrten über Land" in message, message
+    for word in case.words:
+        assert word in message, message
+
+
+@every_format
+def test_what_is_not_damaged_is_read(each: BadFormat, written: dict[str, Path], tmp_path: Path) -> None:
+    """From a path with spaces and umlauts."""
+    read_everything(each.prepare(copy_of(each, written, tmp_path)))
+
+
+@every_format
+def test_the_command_line_says_it_in_one_line(
+    each: BadFormat, written: dict[str, Path], a_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    root = copy_of(each, written, tmp_path)
+    case = each.cases["truncated file"]
+    assert isinstance(case, Refused)
+    case.change(root)
+    command = ["features", str(root), "--cache", str(tmp_path / "cache")]
+    if each.cases["image of another size"] == NO_IMAGES:
+        command = ["probe", str(a_run), str(root), "--train-split", "all", "--val-split", "all"]
+    elif each.name == "bags":
+        command = ["import", str(root / each.sweep), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", ["lima", *command])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    assert exit_.value.code == cli.USER_MISTAKE
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lima: ")
+    for word in case.words:
+        assert word in line
+
+
+@every_format
+def test_files_that_may_not_be_read(each: BadFormat, written: dict[str, Path]) -> None:
+    """No permission stops root: a test that root runs goes on as a user without rights."""
+    source = undamaged(each, written)
+    with somebody_else() as folder:
+        for name in ("readable", "unreadable"):
+            root = Path(shutil.copytree(source, folder / name))
+            for path in (root, *root.rglob("*")):
+                path.chmod(0o777)
+        read_everything(each.prepare(folder / "readable"))  # what is imported when it is needed now is
+        root = folder / "unreadable"
+        (root / each.sweep).chmod(0)
+        with without_rights(), pytest.raises(PermissionError) as caught:
+            read_everything(each.prepare(root))
+        if os.geteuid() != 0:
+            (root / each.sweep).chmod(0o777)
+    message = str(caught.value)
+    assert str(root / each.sweep) in message
+    assert "may not be read: give yourself the right to" in message
+    assert "\n" not in message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("each", ONE_OF_EVERY_READER, ids=lambda each: each.name)
+def test_ten_million_points_are_read(each: BadFormat, written: dict[str, Path], tmp_path: Path) -> None:
+    root = copy_of(each, written, tmp_path)
+    each.many(root)
+    largest = max(frames(each.prepare(root)), key=lambda frame: len(frame.sweep.points_lidar))
+    assert len(largest.sweep.points_lidar) == MANY
+    if largest.read_labels is not None:
+        assert len(largest.read_labels()) == MANY
+
+
+def test_the_page_shows_the_same_table() -> None:
+    """docs/formats.md: a row for every damage, a column for every format, the family in one."""
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text()
+    section = page.split("\n## Bad input\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    header, _, *body = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
+    columns = {name: [each for each in FORMATS if each.name == name] for name in header[1:] if name != "family"}
+    columns["family"] = [each for each in FORMATS if not any(each in known for known in columns.values())]
+    assert all(columns.values())
+    table = {cells[0]: dict(zip(header[1:], cells[1:], strict=True)) for cells in body}
+    assert set(table) == {*ROWS, "ten million points", "a file without permission", "spaces and umlauts in paths"}
+    words = {Refused: "error", Works: "works", CannotBe: "–"}
+    for row in ROWS:
+        for name, formats in columns.items():
+            found = {words[type(each.cases[row])] for each in formats}
+            shown = re.sub(r" \(.*", "", table[row][name])
+            assert shown == found.pop() if len(found) == 1 else {shown, "–"} == found, (row, name)
