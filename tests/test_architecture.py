@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 LAYERS = (
     "config", "recipes", "geometry", "scene", "datasets", "data", "teachers", "sparse", "students", "encoder", "method",
-    "train", "evaluate", "odometry", "doctor", "commands", "cli", "__main__",
+    "train", "evaluate", "export", "odometry", "doctor", "commands", "cli", "__main__",
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import lima
 from lima.config import StudentConfig
 from lima.encoder import Encoder, load_encoder, save_student
 from lima.scene import Batch
@@ -57,6 +58,30 @@ def test_a_batch_is_its_sweeps(run: Path) -> None:
     batch = Batch.from_points([points for points, _ in sweeps], [intensity for _, intensity in sweeps])
     together = encoder.encode_batch(batch)
     assert torch.allclose(together, torch.cat([encoder.encode(*one) for one in sweeps]), atol=1e-5)
+
+
+def test_a_list_of_sweeps_gives_a_list(run: Path) -> None:
+    encoder = load_encoder(run)
+    sweeps = [sweep(200), sweep(150)]
+    found = encoder.encode([points for points, _ in sweeps], [intensity for _, intensity in sweeps])
+    for features, one in zip(found, sweeps, strict=True):
+        assert torch.allclose(features, encoder.encode(*one), atol=1e-5)
+    assert encoder.encode([]) == []
+    with pytest.raises(ValueError, match="2 sweeps of points do not go with 1 of intensities"):
+        encoder.encode([points for points, _ in sweeps], [sweeps[0][1]])
+
+
+def test_numpy_and_a_fourth_column_are_welcome(run: Path) -> None:
+    encoder = lima.load_encoder(run)
+    points, intensity = sweep()
+    table = torch.cat([points, intensity[:, None]], dim=1)
+    expected = encoder.encode(points, intensity)
+    assert torch.equal(encoder.encode(table), expected)
+    assert torch.equal(encoder.encode(table.double().numpy()), expected)
+    assert torch.equal(encoder.encode(points.numpy(), intensity.numpy()), expected)
+    assert torch.equal(encoder.encode([table.numpy()])[0], expected)
+    with pytest.raises(ValueError, match=r"must be \(points, 4\), x, y, z, intensity, got \(200, 3\)"):
+        encoder.encode(points)
 
 
 def test_encoding_changes_nothing(run: Path) -> None:

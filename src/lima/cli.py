@@ -20,8 +20,17 @@ import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixes, Positional, arg, subcommand
 
 from lima import recipes
+from lima.commands.detection import Detect
 from lima.commands.export import Encode, Export
-from lima.commands.segmentation import Finetune, finetune_from
+from lima.commands.segmentation import (
+    Efficiency,
+    Finetune,
+    Generalisation,
+    Score,
+    efficiency_from,
+    finetune_from,
+    generalisation_from,
+)
 from lima.config import (
     Aggregation,
     Association,
@@ -262,14 +271,31 @@ class Engines:
 
 
 Command = (
-    Simulate | Import | Odometry | Doctor | Features | Pretrain | Probe | Finetune | Targets | Report | Demo | Engines
+    Simulate
+    | Import
+    | Odometry
+    | Doctor
+    | Features
+    | Pretrain
+    | Probe
+    | Finetune
+    | Score
+    | Detect
+    | Efficiency
+    | Generalisation
+    | Targets
+    | Report
+    | Demo
+    | Encode
+    | Export
+    | Engines
 )
 
 
 def parse(arguments: list[str]) -> Command:
     """The command that the arguments ask for. A recipe or a protocol sets the defaults of the other options."""
     pretrain = _pretrain_from(_named(arguments, "--recipe", recipes.RECIPES, "lima"))
-    finetune = finetune_from(_named(arguments, "--protocol", recipes.PROTOCOLS, "lima"))
+    protocol = _named(arguments, "--protocol", recipes.PROTOCOLS, "lima")
     commands = Annotated[
         Annotated[Simulate, subcommand("simulate")]
         | Annotated[Import, subcommand("import")]
@@ -278,7 +304,11 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Features, subcommand("features")]
         | Annotated[Pretrain, subcommand("pretrain", constructor=pretrain)]
         | Annotated[Probe, subcommand("probe")]
-        | Annotated[Finetune, subcommand("finetune", constructor=finetune)]
+        | Annotated[Finetune, subcommand("finetune", constructor=finetune_from(protocol))]
+        | Annotated[Score, subcommand("score")]
+        | Annotated[Detect, subcommand("detect")]
+        | Annotated[Efficiency, subcommand("efficiency", constructor=efficiency_from(protocol))]
+        | Annotated[Generalisation, subcommand("generalisation", constructor=generalisation_from(protocol))]
         | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Demo, subcommand("demo")]

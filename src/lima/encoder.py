@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from collections.abc import Sequence as Series
 from dataclasses import asdict
 from pathlib import Path
+from typing import overload
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from safetensors import SafetensorError
@@ -26,6 +29,9 @@ WEIGHTS_FILE = "student.safetensors"
 DESCRIPTION_FILE = "student.json"
 LISTED_PROBLEMS = 8
 
+Points = Tensor | np.ndarray
+Sweeps = Series[Tensor] | Series[np.ndarray]
+
 
 class Encoder:
     """A student in evaluation mode, without gradients. dim: width of the features."""
@@ -39,19 +45,28 @@ class Encoder:
         self.student.to(device)
         return self
 
-    def encode(self, points: Tensor, intensity: Tensor) -> Float[Tensor, "points dim"]:
-        """The features of one sweep's points.
+    @overload
+    def encode(self, points: Points, intensity: Points | None = None) -> Float[Tensor, "points dim"]: ...
+    @overload
+    def encode(self, points: Sweeps, intensity: Sweeps | None = None) -> list[Float[Tensor, "points dim"]]: ...
+    def encode(self, points: Points | Sweeps, intensity: Points | Sweeps | None = None) -> Tensor | list[Tensor]:
+        """The features of one sweep's points, or of several sweeps', given as a list and answered by a list.
 
-        points: (points, 3) in metres, in the LiDAR's own frame: x, y in the plane, z up, the sensor at the origin.
-        intensity: (points,) from 0 to 1. Points farther than the student's range get zeros.
-        Raises ValueError for other shapes, NaN, or an intensity beyond 0 … 1.
+        points: (points, 3) in metres, in the LiDAR's own frame: x, y in the plane, z up, the sensor at the origin; of
+        torch or numpy. intensity: (points,) from 0 to 1; left out, it is the fourth column of points. Points farther
+        than the student's range get zeros. Raises ValueError for other shapes, NaN, or an intensity beyond 0 … 1.
         """
-        if points.ndim != 2 or points.shape[1] != 3:
-            hint = ": transposed?" if points.ndim == 2 and points.shape[0] == 3 else ""
-            raise ValueError(f"points must be (points, 3), got {tuple(points.shape)}{hint}")
-        if intensity.shape != points.shape[:1]:
-            raise ValueError(f"intensity must be ({len(points)},), one per point, got {tuple(intensity.shape)}")
-        return self.encode_batch(Batch.from_points([points.float()], [intensity.float()]))
+        if isinstance(points, (Tensor, np.ndarray)):
+            assert intensity is None or isinstance(intensity, (Tensor, np.ndarray))
+            return self.encode_batch(Batch.from_points(*[[part] for part in _sweep(points, intensity)]))
+        if intensity is not None and len(intensity) != len(points):
+            raise ValueError(f"{len(points)} sweeps of points do not go with {len(intensity)} of intensities")
+        beside: Series[Points | None] = [None] * len(points) if intensity is None else list(intensity)
+        sweeps = [_sweep(points[row], beside[row]) for row in range(len(points))]
+        if not sweeps:
+            return []
+        together = self.encode_batch(Batch.from_points(*[list(parts) for parts in zip(*sweeps, strict=True)]))
+        return list(together.split([len(one) for one, _ in sweeps]))
 
     @torch.no_grad()
     def encode_batch(self, batch: Batch) -> Float[Tensor, "points dim"]:
@@ -65,6 +80,25 @@ class Encoder:
             raise ValueError(f"intensity must lie in 0 … 1, got {lowest:g} … {highest:g}{hint}")
         device = next(self.student.parameters()).device
         return self.student(batch.to(device))
+
+
+def _sweep(points: Points, intensity: Points | None) -> tuple[Tensor, Tensor]:
+    """Points and intensities of one sweep as tensors in single precision."""
+    points = torch.as_tensor(points)
+    if intensity is None:
+        if points.ndim != 2 or points.shape[1] != 4:
+            raise ValueError(
+                f"points without an intensity beside them must be (points, 4), x, y, z, intensity, got "
+                f"{tuple(points.shape)}"
+            )
+        points, intensity = points[:, :3], points[:, 3]
+    intensity = torch.as_tensor(intensity)
+    if points.ndim != 2 or points.shape[1] != 3:
+        hint = ": transposed?" if points.ndim == 2 and points.shape[0] == 3 else ""
+        raise ValueError(f"points must be (points, 3), got {tuple(points.shape)}{hint}")
+    if intensity.shape != points.shape[:1]:
+        raise ValueError(f"intensity must be ({len(points)},), one per point, got {tuple(intensity.shape)}")
+    return points.float(), intensity.float()
 
 
 def save_student(folder: Path, student: Student, config: StudentConfig) -> None:

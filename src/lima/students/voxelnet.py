@@ -62,7 +62,7 @@ class VoxelNet(nn.Module):
     """Features of voxels to features of four grids, each half as fine as the one before, and of a flat last one.
 
     grid: the box that voxels lie in. width: factor on the number of channels, rounded down. level_dims: channels of
-    the four steps. bev_cells, bev_dim: of `bev`.
+    the four steps. box: cells of the finest grid, the extra layer included. bev_cells, bev_dim: of `bev`.
     """
 
     def __init__(self, grid: VoxelGrid, width: float = 1.0) -> None:
@@ -72,9 +72,10 @@ class VoxelNet(nn.Module):
         if min(dims) < 1:
             raise ValueError(f"a VoxelNet of width {width} has a step without channels")
         x, y, z = grid.cells
+        self.box = (x, y, z + EXTRA_LAYER)
         self.conv_input = NormReLU(SubmanifoldConv3d(len(GRID_INPUTS), dims[0]), dims[0])
         self.conv1 = nn.Sequential(BasicBlock(dims[0]), BasicBlock(dims[0]))
-        self.conv2, cells = _step_down(dims[0], dims[1], (1, 1, 1), (x, y, z + EXTRA_LAYER))
+        self.conv2, cells = _step_down(dims[0], dims[1], (1, 1, 1), self.box)
         self.conv3, cells = _step_down(dims[1], dims[2], (1, 1, 1), cells)
         self.conv4, cells = _step_down(dims[2], dims[3], (1, 1, 0), cells)
         last = BoundedConv3d(dims[3], out_dim, (1, 1, 3), (1, 1, 2), (0, 0, 0), cells)

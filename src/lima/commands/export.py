@@ -1,0 +1,57 @@
+"""Commands that take a pretrained network elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from lima.config import AtGap
+
+
+@dataclass(frozen=True)
+class Encode:
+    """Write the features of every point of a dataset to disk."""
+
+    run_folder: Positional[Path]
+    """folder of a pretraining run"""
+    data: Positional[Path]
+    """folder of the dataset"""
+    out: Path
+    """folder to write; an interrupted run is completed in it"""
+    split: str | None = None
+    """train, val, …; every sequence when left out"""
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+    skip_bad: bool = False
+    """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
+
+    def run(self) -> None:
+        from lima.datasets.readable import opened
+        from lima.export.encoding import encode_dataset
+
+        with opened(self.data, self.at_gap, self.skip_bad) as dataset:
+            encode_dataset(self.run_folder, dataset, self.split, self.out)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a pretrained backbone as another library loads it, and show that it computes the same there."""
+
+    run_folder: Positional[Path]
+    """folder of a pretraining run"""
+    to: Literal["openpcdet", "mmdet3d", "pointcept", "hub", "onnx"]
+    """openpcdet takes a voxelnet, mmdet3d a minkunet, pointcept a spunet; hub and onnx take all"""
+    out: Path
+    """file to write, for the hub a folder"""
+    intensity_max: float = 1.0
+    """the intensity that means 1 in that library's data: 255 where it keeps bytes"""
+    licence: str | None = None
+    """of the weights, for the hub's card: cc-by-nc-sa-4.0, apache-2.0, …"""
+
+    def run(self) -> None:
+        from lima.export.exporting import export_run
+
+        export_run(self.run_folder, self.to, self.out, self.intensity_max, self.licence)

@@ -1,0 +1,122 @@
+"""Oracles: spconv's forward, where it is installed (the rebuilt networks of mmdetection3d, Pointcept and OpenPCDet on
+its layers); keys written down from those libraries' checkpoints; arithmetic by hand for the layout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lima.config import StudentConfig
+from lima.export.layers import spconv_weight
+from lima.export.libraries import Export, Library, export_to, raw_input_scale
+from lima.export.verification import TOLERANCE, largest_difference, match_keys
+from lima.students.student import inputs_of
+from tests.export.students import MINKUNET, SPUNET, VOXELNET, unsettled
+
+PAIRS: list[tuple[Library, StudentConfig]] = [
+    ("mmdet3d", MINKUNET),
+    ("mmdet3d", replace(MINKUNET, backbone="minkunet34")),
+    ("pointcept", SPUNET),
+    ("pointcept", replace(SPUNET, backbone="spunet34")),
+    ("openpcdet", VOXELNET),
+]
+KEYS = {
+    "mmdet3d": {
+        "backbone.conv_input.0.0.weight": (8, 3, 3, 3, 4),
+        "backbone.encoder.1.1.conv1.weight": (16, 3, 3, 3, 8),
+        "backbone.encoder.1.1.downsample.0.weight": (16, 1, 1, 1, 8),
+        "backbone.decoder.3.0.0.weight": (24, 2, 2, 2, 24),
+        "backbone.decoder.3.1.0.bn2.running_var": (24,),
+    },
+    "pointcept": {
+        "module.backbone.conv_input.0.weight": (8, 5, 5, 5, 4),
+        "module.backbone.down.1.0.weight": (16, 2, 2, 2, 8),
+        "module.backbone.enc.3.block1.bn1.weight": (64,),
+        "module.backbone.up.0.0.weight": (24, 2, 2, 2, 24),
+        "module.backbone.dec.3.block0.proj.0.weight": (64, 1, 1, 1, 96),
+    },
+    "openpcdet": {
+        "backbone_3d.conv_input.0.weight": (8, 3, 3, 3, 5),
+        "backbone_3d.conv1.0.conv1.bias": (8,),
+        "backbone_3d.conv4.0.0.weight": (64, 3, 3, 3, 32),
+        "backbone_3d.conv_out.0.weight": (64, 3, 1, 1, 64),
+        "backbone_3d.conv_out.1.num_batches_tracked": (),
+    },
+}
+
+
+def scale_of(config: StudentConfig, intensity_max: float) -> torch.Tensor:
+    return raw_input_scale(torch.tensor(list(inputs_of(config).values())), intensity_max)
+
+
+@pytest.mark.parametrize(("library", "config"), PAIRS, ids=lambda value: getattr(value, "backbone", value))
+def test_every_key_finds_its_place(library: Library, config: StudentConfig) -> None:
+    export = export_to(library, unsettled(config), config)
+    match = match_keys(export)
+    assert (match.share, match.missing, match.unknown, match.misshapen) == (1.0, (), (), ())
+    checkpoint = export.checkpoint()
+    weights = checkpoint["model_state" if library == "openpcdet" else "state_dict"]
+    assert {key: tuple(weights[key].shape) for key in KEYS[library]} == KEYS[library]
+    assert len(weights) == match.keys
+
+
+@pytest.mark.parametrize(("library", "config"), PAIRS, ids=lambda value: getattr(value, "backbone", value))
+def test_spconv_computes_the_same(library: Library, config: StudentConfig) -> None:
+    pytest.importorskip("spconv.pytorch", reason="spconv is not installed: pip install spconv")
+    student = unsettled(config)
+    export = export_to(library, student, config, intensity_max=255.0)
+    assert largest_difference(export, student.backbone, scale_of(config, 255.0)) < TOLERANCE
+    # another scale of the inputs, and one weight in another place: both are noticed
+    assert largest_difference(export, student.backbone, scale_of(config, 1.0)) > 100 * TOLERANCE
+    key = next(key for key in export.weights if key.endswith("conv2.weight"))
+    export.weights[key] = export.weights[key].flip(1)
+    assert largest_difference(export, student.backbone, scale_of(config, 255.0)) > 100 * TOLERANCE
+
+
+def test_what_does_not_match_is_counted() -> None:
+    export = export_to("mmdet3d", unsettled(MINKUNET), MINKUNET)
+    weights = dict(export.weights)
+    del weights["conv_input.0.1.bias"]
+    weights["head.weight"] = torch.zeros(3)
+    weights["conv_input.1.1.bias"] = torch.zeros(3)
+    changed = Export(**{**vars(export), "weights": weights})
+    match = match_keys(changed)
+    assert match.missing == ("conv_input.0.1.bias",)
+    assert match.unknown == ("head.weight",)
+    assert match.misshapen == ("conv_input.1.1.bias: (3,) instead of (8,)",)
+    assert match.share == pytest.approx(1 - 3 / (match.keys + 1))
+
+
+def test_the_layout_by_hand() -> None:
+    """Offset (0, 1, 2) is number 0 * 9 + 1 * 3 + 2 = 5 of ours."""
+    weight = torch.randn(27, 4, 6)
+    assert torch.equal(spconv_weight(weight, (3, 3, 3), "xyz")[:, 0, 1, 2], weight[5].T)
+    assert torch.equal(spconv_weight(weight, (3, 3, 3), "zyx")[:, 2, 1, 0], weight[5].T)
+    flat = torch.randn(3, 4, 6)  # along z alone
+    assert torch.equal(spconv_weight(flat, (1, 1, 3), "zyx")[:, 2, 0, 0], flat[2].T)
+    single = torch.randn(1, 4, 6)
+    assert torch.equal(spconv_weight(single, (1, 1, 1), "xyz").view(4, 6), single[0])
+
+
+@pytest.mark.parametrize(
+    ("library", "config", "words"),
+    [
+        (
+            "openpcdet",
+            MINKUNET,
+            "openpcdet has no network of the shape of minkunet18: pretrain with --student vox",
+        ),
+        ("pointcept", VOXELNET, "pointcept has no network of the shape of voxelnet: .* or export to openpcdet, hub or"),
+        ("mmdet3d", SPUNET, "or export to pointcept, hub or onnx"),
+    ],
+)
+def test_other_networks_are_refused(library: Library, config: StudentConfig, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        export_to(library, unsettled(config), config)
+
+
+def test_the_largest_intensity_is_positive() -> None:
+    with pytest.raises(ValueError, match="must be positive, got 0"):
+        export_to("mmdet3d", unsettled(MINKUNET), MINKUNET, intensity_max=0.0)
