@@ -1,7 +1,7 @@
 """From which size on `lima doctor` finds errors, and how often it finds some where there are none.
 
     lima simulate DATA --scenes 8
-    python benchmarks/doctor.py DATA --drives 4 --json FILE
+    python benchmarks/doctor.py DATA --json FILE
 
 Known errors are put into drives: outlines are moved as a wrong mount or a wrong clock would move them, poses are
 disturbed. A mount is wrong about or along each of its three axes. `found` counts the errors that become a finding that
@@ -43,7 +43,7 @@ DEFAULT = Tolerance(DoctorConfig.tolerance_deg, DoctorConfig.tolerance_m)
 STRICT = Tolerance(0.2, 0.03)
 TURNS_DEG, MOVES_M, LATE_S = (0.2, 0.5, 1.0), (0.05, 0.1, 0.2), (0.025, 0.05, 0.1)
 JUMPS_M, STRETCHED, ASKEW_DEG = (0.2, 0.5, 1.0), (0.01, 0.03, 0.06), (1.0, 2.0, 3.0)
-POSE_SWEEPS = 10
+POSE_SWEEPS = 8
 CAMERA_AXES, LIDAR_AXES = ("right", "down", "forward"), ("forward", "left", "up")
 
 
@@ -65,7 +65,7 @@ class Case:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a dataset that is known to be good")
-    parser.add_argument("--drives", type=int, default=4)
+    parser.add_argument("--drives", type=int, default=3)
     parser.add_argument("--cameras", type=int, default=2, help="of every drive, to put errors into; in turns")
     parser.add_argument("--clean", action="store_true", help="count false alarms only")
     parser.add_argument("--json", type=Path)

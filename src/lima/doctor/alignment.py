@@ -25,7 +25,7 @@ CAMERA_UNITS = torch.tensor([0.15, 0.15, 0.3, 0.03, 0.03, 0.15], dtype=torch.flo
 LIDAR_UNITS = torch.tensor([0.15, 0.15, 0.15, 0.03, 0.03, 0.03], dtype=torch.float64)
 TIME_UNITS = torch.tensor([0.02], dtype=torch.float64)
 WIDENED = 3.0  # coarse units
-SEARCHED_DEG, SEARCH_STEP_DEG = 5.0, 0.5
+SEARCHED_DEG, SEARCH_STEP_DEG = 5.0, 1.0
 SEARCHED_S, SEARCH_STEP_S = 0.25, 0.025
 CHARTED_DEG, CHART_STEP_DEG = 1.5, 0.1
 LEAST_OUTLINES, LEAST_BLOCKS = 100, 4

@@ -18,6 +18,7 @@ from lima.doctor.facts import FrameFacts, ImageFacts, image_facts, seen_by, swee
 from lima.doctor.finding import Finding
 from lima.doctor.moves import turn_rad
 from lima.doctor.selection import Chosen
+from lima.doctor.sweep_fit import some_of
 from lima.geometry.rigid import RigidTransform
 from lima.scene import CameraImage, Frame, Sweep
 
@@ -114,8 +115,7 @@ def _frame_facts(
 
 
 def _kept(index: int, sweep: Sweep) -> KeptSweep:
-    step = max(1, -(-len(sweep.points_lidar) // POINTS_KEPT))
-    points = sweep.points_lidar[::step].clone()
+    points = sweep.points_lidar[some_of(len(sweep.points_lidar), POINTS_KEPT)]
     return KeptSweep(index, sweep.timestamp_ns, points, sweep.ego_from_lidar, sweep.world_from_ego)
 
 

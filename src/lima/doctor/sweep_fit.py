@@ -27,6 +27,7 @@ LEAST_POINTS = 6
 THICKNESS_M = 0.12
 WIDTH_SHARE = 0.12  # of the cell: the spread across a plane's narrower direction
 CORRELATED = 50.0  # points whose residuals are one: they share cells and beams
+LEAST_NOISE_M = 0.01
 UNSURE = 0.1  # metres, or a tenth of a radian at `ARM_M`: directions known less well are left alone
 ARM_M = 10.0
 COMPARED = 1500
@@ -73,7 +74,7 @@ def fit_sweeps(
     """Both in their own LiDAR's axes; the poses say how the one goes to the other."""
     target = _in_reach(earlier).double()
     moved = earlier_from_later.apply(_in_reach(later).double())
-    chosen = moved[_evenly(len(moved), POINTS)]
+    chosen = moved[some_of(len(moved), POINTS)]
     correction, known, matched = RigidTransform.identity(), 0.0, 0.0
     for cell_m, reach_m in zip(CELLS_M, REACH_M, strict=True):
         planes = _planes(target, cell_m)
@@ -82,7 +83,7 @@ def fit_sweeps(
             correction = step @ correction
             if float(step.translation_m.norm()) + ARM_M * float(turn_rad(step.rotation).norm()) < 1e-3:
                 break
-    compared = moved[_evenly(len(moved), COMPARED)]
+    compared = moved[some_of(len(moved), COMPARED)]
     return SweepFit(
         correction, known, matched, _nearest_m(compared, target), _nearest_m(correction.apply(compared), target)
     )
@@ -101,7 +102,7 @@ def _pull(planes: _Planes, points: Float64[Tensor, "points 3"], reach_m: float) 
     rows = torch.cat([torch.linalg.cross(points - middle, normals) / ARM_M, normals], dim=1)
     information = rows.T @ (weight[:, None] * rows)
     values, directions = torch.linalg.eigh(information)
-    noise_m = float((weight * distance_m.square()).sum() / weight.sum()) ** 0.5
+    noise_m = max(LEAST_NOISE_M, float((weight * distance_m.square()).sum() / weight.sum()) ** 0.5)
     unsure = noise_m * (CORRELATED / values.clamp(min=1e-9)).sqrt()
     sure = directions[:, unsure < UNSURE]
     step = -sure @ torch.linalg.solve(sure.T @ information @ sure, sure.T @ (rows.T @ (weight * distance_m)))
@@ -139,7 +140,7 @@ def _nearest_m(points: Float64[Tensor, "points 3"], target: Float64[Tensor, "_ 3
     """Median distance to the nearest target."""
     if len(points) == 0 or len(target) == 0:
         return math.nan
-    near = target[_evenly(len(target), 40_000)].float()
+    near = target[some_of(len(target), 40_000)].float()
     nearest = torch.cat([torch.cdist(part, near).amin(dim=1) for part in points.float().split(500)])
     return float(nearest.median())
 
@@ -149,6 +150,7 @@ def _in_reach(points: Float32[Tensor, "points 3"]) -> Float32[Tensor, "_ 3"]:
     return points[(distance_m > NEAREST_M) & (distance_m < FARTHEST_M)]
 
 
-def _evenly(count: int, wanted: int) -> Int64[Tensor, "chosen"]:
-    """Every so manieth of `count`, about `wanted` of them."""
-    return torch.arange(0, count, max(1, -(-count // wanted)))
+def some_of(count: int, wanted: int) -> Int64[Tensor, "chosen"]:
+    """`wanted` of `count` numbers, ascending, drawn by chance but the same in every run: every so manieth point could
+    be of the same few beams."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(0))[:wanted].sort().values
