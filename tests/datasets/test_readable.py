@@ -13,11 +13,14 @@ import pytest
 import torch
 
 from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, StudentConfig, TeacherConfig
+from lima.data.between import interleaved, with_between
 from lima.datasets import open_dataset
+from lima.datasets.parts import temporal_halves
 from lima.datasets.readable import READERS, ReadableDataset, opened
 from lima.train.pretrain import pretrain
 from lima.train.processes import Processes, start_processes
 from tests.datasets import hand_made, kitti_hand_made
+from tests.datasets import test_nuscenes_sweeps as nuscenes_sweeps
 from tests.datasets.hand_made import Tables, data_token, sample_token
 from tests.train.free_port import free_port
 
@@ -123,6 +126,25 @@ def test_they_are_listed_however_the_work_ends(tmp_path: Path) -> None:
     assert len(said) == 4
     with opened(root, "raise", skip_bad=False) as dataset:
         assert not isinstance(dataset, ReadableDataset)
+
+
+def test_sweeps_between_keyframes_are_left_out_of_the_memory_alone(tmp_path: Path) -> None:
+    root = nuscenes_sweeps.write_dataset(tmp_path)
+    bad_sweep = nuscenes_sweeps.sweep_file(0, 0, 1, "LIDAR_TOP")
+    (root / bad_sweep).write_bytes(b"short")
+    (root / POINTS).write_bytes(b"short")
+    dataset = open_dataset(root)
+    readable = ReadableDataset(dataset)
+    own, between, *_ = with_between(readable.sequences(), most=5)
+    whole, all_between, *_ = with_between(dataset.sequences(), most=5)
+    assert list(own.tokens) == [token for token in whole.tokens if token != sample_token(0, 1)]
+    gone = nuscenes_sweeps.sweep_token(0, 0, 1, "LIDAR_TOP")
+    assert list(between.tokens) == [token for token in all_between.tokens if token != gone]
+    assert set(readable.left_out) == {sample_token(0, 1), gone}
+    before = [frame.token for frame in interleaved(readable.sequences(), 5)[0].before(1)]
+    assert before == list(between.tokens)[:9]  # from the first keyframe to the third
+    halves = temporal_halves(readable.sequences()[0], 0)
+    assert gone not in with_between(halves, 5)[1].tokens
 
 
 def test_all_readers_are_used_and_order_is_kept(tmp_path: Path) -> None:

@@ -33,6 +33,15 @@ class PartOfSequence(Protocol):
     def whole(self) -> Sequence: ...
 
 
+@runtime_checkable
+class ReadablePart(Protocol):
+    """The frames of a sequence that can be read, where those that cannot are left out (`datasets.readable`)."""
+
+    def readable(self, frames: Sequence) -> Sequence:
+        """The same of another sequence of its dataset."""
+        ...
+
+
 @dataclass(frozen=True)
 class Interleaved:
     """A sequence, and the frames between its own; None for none."""
@@ -79,12 +88,14 @@ def with_between(sequences: Series[Sequence], most: int) -> list[Sequence]:
 
 
 def _between(sequence: Sequence, most: int) -> Sequence:
-    whole = sequence
+    whole, readable = sequence, None
     while isinstance(whole, PartOfSequence):
+        readable = whole.readable if isinstance(whole, ReadablePart) else readable
         whole = whole.whole
     if not isinstance(whole, RecordedBetween):
         raise ValueError(
             f"sequence {sequence.name} has no sweeps between its frames that could enter the memory: --sweeps is for "
             f"nuScenes and TruckScenes, every sweep of other formats is a frame already"
         )
-    return whole.between(most)
+    between = whole.between(most)
+    return between if readable is None else readable(between)

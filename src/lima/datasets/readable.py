@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Series
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -50,10 +50,14 @@ class _Alone:
 
 @dataclass(frozen=True)
 class KeptFrames:
-    """Some frames of a sequence, in their order; they keep their tokens and times, and are counted from 0."""
+    """Some frames of a sequence, in their order; they keep their tokens and times, and are counted from 0.
+
+    readable: those frames of another sequence of the same dataset that can be read, such as the sweeps between these.
+    """
 
     whole: Sequence
     kept: tuple[int, ...]
+    readable: Callable[[Sequence], Sequence] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -110,19 +114,20 @@ class ReadableDataset:
         Raises as the dataset's own, and ValueError where no frame is left.
         """
         whole = self._dataset.sequences(split)
-        places = [(sequence, index, token) for sequence in whole for index, token in enumerate(sequence.tokens)]
-        self._check([place for place in places if place[2] not in self._seen])
-        kept: list[Sequence] = []
-        for sequence in whole:
-            indices = tuple(index for index, token in enumerate(sequence.tokens) if token not in self.left_out)
-            if len(indices) == len(sequence):
-                kept.append(sequence)
-            elif indices:
-                kept.append(KeptFrames(sequence, indices))
-        if places and not kept:
-            token = places[0][2]
-            raise ValueError(f"none of {len(places)} frames can be read; the first, {token}: {self.left_out[token]}")
-        return kept
+        self._check(whole)
+        kept = [part for part in map(self._kept, whole) if len(part)]
+        if whole and not kept:
+            frames, token = sum(len(sequence) for sequence in whole), whole[0].tokens[0]
+            raise ValueError(f"none of {frames} frames can be read; the first, {token}: {self.left_out[token]}")
+        return list(kept)
+
+    def _kept(self, sequence: Sequence) -> KeptFrames:
+        indices = (index for index, token in enumerate(sequence.tokens) if token not in self.left_out)
+        return KeptFrames(sequence, tuple(indices), self._readable)
+
+    def _readable(self, sequence: Sequence) -> Sequence:
+        self._check([sequence])
+        return self._kept(sequence)
 
     def lines(self) -> list[str]:
         """How many frames are left out, and which; nothing where none is."""
@@ -131,8 +136,10 @@ class ReadableDataset:
         head = f"{len(self.left_out)} of {len(self._seen)} frames cannot be read and are left out (--skip-bad):"
         return [head, *(f"  {token}: {problem}" for token, problem in self.left_out.items())]
 
-    def _check(self, places: list[tuple[Sequence, int, str]]) -> None:
-        """Read these frames, every process its share; all of them know the verdicts of all."""
+    def _check(self, sequences: Series[Sequence]) -> None:
+        """Read the frames not read before, every process its share; all of them know the verdicts of all."""
+        frames = ((each, index, token) for each in sequences for index, token in enumerate(each.tokens))
+        places = [frame for frame in frames if frame[2] not in self._seen]
         if not places:
             return
         sharing = self._sharing
