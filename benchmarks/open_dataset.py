@@ -3,7 +3,7 @@
     python benchmarks/open_dataset.py [--scale 0.1] [--folder /tmp]
 
 Writes tables with as many rows as v1.0-trainval has (no images, no points: 3 GB), formatted as the official ones are,
-opens them twice in a fresh process each, and removes them.
+opens them twice in a fresh process each, without and with the sweeps between keyframes, and removes them.
 """
 
 from __future__ import annotations
@@ -71,6 +71,10 @@ def sample_data_rows(samples: int, rows: int, scenes: int) -> Iterator[dict[str,
         camera = name in CAMERAS
         folder, ending = ("samples" if key else "sweeps"), ("jpg" if camera else "pcd.bin")
         time_us = FIRST_US + sample * STEP_US
+        sweep = number - -(
+            -keyframe * rows // keyframes
+        )  # of about six in a sensor's half second, the first the keyframe
+        time_us += sweep * STEP_US * keyframes // rows
         yield {
             "token": token("data", number),
             "sample_token": token("sample", sample),
@@ -78,12 +82,12 @@ def sample_data_rows(samples: int, rows: int, scenes: int) -> Iterator[dict[str,
             "calibrated_sensor_token": token(
                 "calibration", scene_of(sample, samples, scenes) * len(CHANNELS) + channel
             ),
-            "timestamp": time_us + (0 if key else number % 97),
+            "timestamp": time_us,
             "fileformat": "jpg" if camera else "pcd",
             "is_key_frame": key,
             "height": 900 if camera else 0,
             "width": 1600 if camera else 0,
-            "filename": f"{folder}/{name}/n008-2018-08-30-10-33-52-0400__{name}__{time_us + number % 97}.{ending}",
+            "filename": f"{folder}/{name}/n008-2018-08-30-10-33-52-0400__{name}__{time_us}.{ending}",
             "prev": token("data", number - len(CHANNELS)),
             "next": token("data", number + len(CHANNELS)),
         }
@@ -175,14 +179,15 @@ def write_tables(folder: Path, scale: float) -> None:
     write_table(folder, "sample_annotation", annotation_rows(boxes, samples, instances))
 
 
-def open_and_measure(root: Path) -> None:
+def open_and_measure(root: Path, sweeps: int) -> None:
     """In a process of its own: what importing takes, and what opening and reaching every sequence takes."""
+    from lima.data.between import with_between
     from lima.datasets import open_dataset
 
     before_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     start, start_cpu = time.perf_counter(), time.process_time()
     dataset = open_dataset(root)
-    sequences = dataset.sequences()
+    sequences = with_between(dataset.sequences(), sweeps)
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     frames = sum(len(sequence) for sequence in sequences)
@@ -197,9 +202,10 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full dataset's rows")
     parser.add_argument("--folder", type=Path, default=None, help="where the tables are written (3 GB)")
     parser.add_argument("--open", type=Path, default=None, help="only open this dataset and measure")
+    parser.add_argument("--sweeps", type=int, default=0, help="with so many sweeps between two keyframes")
     arguments = parser.parse_args()
     if arguments.open:
-        open_and_measure(arguments.open)
+        open_and_measure(arguments.open, arguments.sweeps)
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         start = time.perf_counter()
@@ -207,9 +213,12 @@ def main() -> None:
         write_tables(version, arguments.scale)
         size_gb = sum(file.stat().st_size for file in version.iterdir()) / 1e9
         print(f"wrote {size_gb:.2f} GB of tables in {time.perf_counter() - start:.0f} s")
-        for opening in ("first", "second"):
-            print(f"{opening} opening: ", end="", flush=True)
-            subprocess.run([sys.executable, __file__, "--open", folder], check=True)
+        for sweeps in (0, 9):
+            for index in version.glob("lima-*.npz"):
+                index.unlink()
+            for opening in ("first", "second"):
+                print(f"{opening} opening, {sweeps} sweeps: ", end="", flush=True)
+                subprocess.run([sys.executable, __file__, "--open", folder, "--sweeps", str(sweeps)], check=True)
 
 
 if __name__ == "__main__":

@@ -106,10 +106,11 @@ def _read_records(path: Path, sample_path: Path, index: NuScenesIndex, calibrati
     frame_of_sample = np.argsort(samples.find(tokens_from_strings([token.decode() for token in index.frame_tokens])))
     scene_of_sample = _scene_of_frame(index)[frame_of_sample]
     calibration_index = TokenIndex(calibrations.path, calibrations.tokens)
-    channels = zip(calibrations.tokens, calibrations.channel_of_row.tolist(), strict=True)
-    wanted = {f'"{token}"' for token, channel in channels if channel >= 0}
+    channel_of_calibration = dict(zip(calibrations.tokens, calibrations.channel_of_row.tolist(), strict=True))
     parts: list[Columns] = []
-    for block in read_rows(path, only=("calibrated_sensor_token", lambda texts: [text in wanted for text in texts])):
+    for everything in read_rows(path):
+        channels = [channel_of_calibration.get(name, 0) for name in column(path, everything, "calibrated_sensor_token")]
+        block = [row for row, channel in zip(everything, channels, strict=True) if channel >= 0]
         names = column(path, block, "token")
         calibrated = calibration_index.rows(
             column(path, block, "calibrated_sensor_token"), path, "calibrated_sensor_token", names

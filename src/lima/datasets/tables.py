@@ -154,7 +154,7 @@ def tokens_from_strings(tokens: Series[str]) -> Shaped[np.ndarray, "rows"]:
     """16 bytes per token: the 32 hexadecimal digits of a genuine one, a digest of any other name."""
     try:
         packed = bytes.fromhex("".join(tokens))
-        if len(packed) == TOKEN_BYTES * len(tokens) and all(len(token) == 2 * TOKEN_BYTES for token in tokens):
+        if len(packed) == TOKEN_BYTES * len(tokens) and set(map(len, tokens)) <= {2 * TOKEN_BYTES}:
             return np.frombuffer(packed, dtype=f"S{TOKEN_BYTES}")
     except ValueError:
         pass
