@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64, Int64
@@ -13,6 +15,9 @@ from lima.geometry.rigid import RigidTransform
 
 INSTALL = "pip install 'lima-lidar[odometry]'"
 VOXELS_PER_RANGE = 100  # KISS-ICP's own choice of the map's voxels
+
+TimedPoints = tuple[Float32[np.ndarray, "points 3"], Float32[np.ndarray, "points"] | None, int]
+"""xyz, time of each from the timestamp, timestamp"""
 
 
 class KissOdometry:
@@ -34,25 +39,43 @@ class KissOdometry:
         settings.data.deskew = False
         settings.mapping.voxel_size = config.voxel_size_m or config.max_range_m / VOXELS_PER_RANGE
         settings.registration.max_num_threads = 1
-        self._kiss = KissICP(settings)
-        self._timestamps_ns: list[int] = []
+        self._new = lambda: KissICP(settings)
+        self._kiss = self._new()
+        self._last_ns: int | None = None
+        self._step_ns: int | None = None
+
+    def learn_speed(self, first: Iterable[TimedPoints]) -> None:
+        """Go over the first sweeps and forget everything but the speed.
+
+        KISS-ICP takes the vehicle to stand still at first, and needs some sweeps to find out that it does not: poses
+        that begin with a jerk, and points that are not compensated.
+        """
+        for sweep in first:
+            self.add(*sweep)
+        step = self._kiss.last_delta
+        self._kiss, self._last_ns = self._new(), None
+        self._kiss.last_delta, self._kiss.last_pose = step, np.linalg.inv(step)  # so that the first pose is the origin
 
     def add(
         self, xyz_m: Float32[np.ndarray, "points 3"], time_s: Float32[np.ndarray, "points"] | None, timestamp_ns: int
     ) -> tuple[RigidTransform, Float32[np.ndarray, "points 3"]]:
         """`first_from_lidar` of the next sweep, and its points at its timestamp."""
-        if time_s is not None and len(self._timestamps_ns) > 1:
-            xyz_m = self._compensated(xyz_m, time_s, timestamp_ns)
+        if time_s is not None and self._step_ns is not None:
+            xyz_m = self._compensated(xyz_m, time_s, timestamp_ns, self._step_ns)
         self._kiss.register_frame(xyz_m.astype(np.float64), np.zeros(0))
-        self._timestamps_ns = [*self._timestamps_ns[-1:], timestamp_ns]
+        self._step_ns = self._step_ns if self._last_ns is None else timestamp_ns - self._last_ns
+        self._last_ns = timestamp_ns
         pose = np.array(self._kiss.last_pose)
         rotation = matrices(quaternions(pose[None, :3, :3]))[0]  # products of many matrices lose their right angles
         return RigidTransform(torch.from_numpy(rotation), torch.from_numpy(pose[:3, 3].copy())), xyz_m
 
     def _compensated(
-        self, xyz_m: Float32[np.ndarray, "points 3"], time_s: Float32[np.ndarray, "points"], timestamp_ns: int
+        self,
+        xyz_m: Float32[np.ndarray, "points 3"],
+        time_s: Float32[np.ndarray, "points"],
+        timestamp_ns: int,
+        step_ns: int,
     ) -> Float32[np.ndarray, "points 3"]:
-        before_ns, last_ns = self._timestamps_ns
         step = np.array(self._kiss.last_delta)
         turn = quaternions(step[None, :3, :3])
         still = np.array([[1.0, 0.0, 0.0, 0.0]])
@@ -60,7 +83,7 @@ class KissOdometry:
         def poses(
             times_ns: Int64[np.ndarray, "times"],
         ) -> tuple[Float64[np.ndarray, "times 3 3"], Float64[np.ndarray, "times 3"]]:
-            share = (times_ns - timestamp_ns) / (last_ns - before_ns)
+            share = (times_ns - timestamp_ns) / step_ns
             turned = slerp(np.repeat(still, len(share), axis=0), np.repeat(turn, len(share), axis=0), share)
             return matrices(turned), share[:, None] * step[None, :3, 3]
 

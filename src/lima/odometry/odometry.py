@@ -18,12 +18,13 @@ from lima.datasets.trajectory import Trajectory, poses_text, quaternions
 from lima.geometry.rigid import RigidTransform
 from lima.odometry.comparison import Drift, drift
 from lima.odometry.fit import Fit, Landmarks, fit
-from lima.odometry.kiss import KissOdometry
+from lima.odometry.kiss import KissOdometry, TimedPoints
 from lima.odometry.quality import LATER, Quality, QualityGauge
 from lima.odometry.sources import SweepSource, sources_of
 
 QUALITY_FILE = "odometry.json"
 BEFORE = ".before"
+START = 6  # sweeps from which the speed at the beginning is learned
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def odometry_of(source: SweepSource, config: OdometryConfig, progress: CountProg
     """One drive: its poses, their quality, the drift against poses that are there; written where they belong."""
     odometry, gauge, known = KissOdometry(config), QualityGauge(), QualityGauge()
     both: list[tuple[RigidTransform, RigidTransform]] = []
+    odometry.learn_speed(_timed_points(source, index) for index in range(min(START, len(source))))
     for index in range(len(source)):
         sweep, timestamp_ns = source.read(index), int(source.times_ns[index])
         pose, xyz_m = odometry.add(sweep.xyz_m, sweep.time_s, timestamp_ns)
@@ -130,6 +132,11 @@ def _asked(sources: list[SweepSource], config: OdometryConfig, data: Path) -> li
     return [source for source in sources if not config.drives or source.name in config.drives]
 
 
+def _timed_points(source: SweepSource, index: int) -> TimedPoints:
+    sweep = source.read(index)
+    return sweep.xyz_m, sweep.time_s, int(source.times_ns[index])
+
+
 def _fit_again(source: SweepSource, gauge: QualityGauge, earlier: int, now: int) -> Fit:
     past, here = (Landmarks.of(source.read(index).xyz_m) for index in (earlier, now))
     return fit(here, past, gauge.poses[earlier].inverse() @ gauge.poses[now])
@@ -147,7 +154,7 @@ def _write(source: SweepSource, gauge: QualityGauge, result: DriveOdometry) -> N
         np.stack([pose.translation_m.numpy() for pose in poses]),
     )
     if source.poses_file.exists():
-        source.poses_file.replace(source.poses_file.with_name(source.poses_file.name + BEFORE))
+        write_whole(source.poses_file.with_name(source.poses_file.name + BEFORE), source.poses_file.read_bytes())
     source.poses_file.parent.mkdir(exist_ok=True)
     write_whole(source.poses_file.with_name(QUALITY_FILE), json.dumps(result.entries(), indent=1))
     write_whole(source.poses_file, poses_text(trajectory))
