@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from lima.config import FinetuneConfig, MethodConfig, OptimiserConfig, PretrainConfig, StudentConfig, TeacherConfig
+from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, SegmentationConfig, StudentConfig, TeacherConfig
 
 
 def lima() -> PretrainConfig:
@@ -103,51 +103,51 @@ RECIPES: dict[str, Callable[[], PretrainConfig]] = {
 }
 
 
-def finetune_lima() -> FinetuneConfig:
+def finetune_lima() -> SegmentationConfig:
     """Our default: SuperFlow's settings, which the paper's authors fine-tuned with, and gradients clipped at 10.
 
     The headline is the last epoch. The validation split chooses nothing; its best epoch stands beside it, named so.
     """
-    return FinetuneConfig()
+    return SegmentationConfig()
 
 
-def finetune_slidr() -> FinetuneConfig:
+def finetune_slidr() -> SegmentationConfig:
     """SLidR's fine-tuning, from its public configuration of nuScenes.
 
     SGD at 0.05 (momentum 0.9, dampening 0.1), weight decay 0.0001, cosine, batch 16, 25 epochs, cross-entropy +
     Lovász, flips and turns without scale, one rate for head and backbone. Its batch norms move by 0.02 a step, ours by
     0.1. Published for MinkUNet with 1 % of nuScenes: 38.3 (random start 30.3).
     """
-    return FinetuneConfig(
+    return SegmentationConfig(
         optimiser="sgd", schedule="cosine", learning_rate=0.05, head_rate_factor=1.0, weight_decay=0.0001,
         lovasz_weight=1.0, clip_norm=None, scale_range=(1.0, 1.0), epochs=25,
     )  # fmt: skip
 
 
-def finetune_scalr() -> FinetuneConfig:
+def finetune_scalr() -> SegmentationConfig:
     """ScaLR's fine-tuning, from its public configuration of nuScenes with 1 % of the labels.
 
     AdamW at 0.002 without weight decay, every layer 0.95 times as fast as the next (0.99 and 25 epochs with all
     labels), warm-up and cosine, 45 epochs, batch 8, cross-entropy + Lovász, scale 0.9 … 1.1, a batch norm before the
     linear head, which starts at zero. Left out: its stochastic depth (WaffleIron's) and its limit of 20,000 points.
     """
-    return FinetuneConfig(
+    return SegmentationConfig(
         head="norm_linear", schedule="warm_up_cosine", learning_rate=0.002, head_rate_factor=1.0, layer_decay=0.95,
         weight_decay=0.0, lovasz_weight=1.0, clip_norm=None, scale_range=(0.9, 1.1), epochs=45, batch=8,
     )  # fmt: skip
 
 
-def finetune_superflow() -> FinetuneConfig:
+def finetune_superflow() -> SegmentationConfig:
     """SuperFlow's fine-tuning, the base code of the paper's authors.
 
     AdamW at 0.001, the head ten times as fast, weight decay 0.01, one cycle over 100 epochs, batch 16, cross-entropy +
     2 x Lovász, flips, turns, scale 0.95 … 1.05, no test-time augmentation. It publishes the best epoch on the
     validation split: compare its figures with ours named best. Published for LiMA ViT-B: 51.29 with 1 % of nuScenes.
     """
-    return FinetuneConfig(clip_norm=None)
+    return SegmentationConfig(clip_norm=None)
 
 
-PROTOCOLS: dict[str, Callable[[], FinetuneConfig]] = {
+PROTOCOLS: dict[str, Callable[[], SegmentationConfig]] = {
     "lima": finetune_lima,
     "slidr": finetune_slidr,
     "scalr": finetune_scalr,

@@ -9,7 +9,7 @@ from typing import Literal
 from tyro.conf import OmitArgPrefixes, Positional
 
 from lima import recipes
-from lima.config import FinetuneConfig
+from lima.config import AtGap, FinetuneConfig, SegmentationConfig
 
 Protocol = Literal["lima", "slidr", "scalr", "superflow"]
 
@@ -36,13 +36,115 @@ class Finetune:
         finetune(self.run_folder, self.data, self.out, self.config, self.resume, self.protocol)
 
 
+@dataclass(frozen=True)
+class Score:
+    """Score a fine-tuned network on a split of any dataset with the same classes: other towns, weather or sensors."""
+
+    folder: Positional[Path]
+    """folder that fine-tuning left"""
+    data: Positional[Path]
+    """folder of the dataset"""
+    split: str = "val"
+    views: int = 1
+    """test-time augmentation: probabilities averaged over so many turned and flipped copies; 1: none"""
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+    json: Path | None = None
+    """file to write the scores to, with the confusion matrix and every token"""
+
+    def run(self) -> None:
+        from lima.evaluate.segmentation.score_command import score_folder
+
+        score_folder(self.folder, self.data, self.split, self.views, self.at_gap, self.json)
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Fine-tune runs and random initialisation on several fractions of the labels: a table and curves."""
+
+    data: Positional[Path]
+    """folder of the dataset"""
+    out: Path
+    """folder to leave every fine-tuning, metrics.json, report.html and curves.svg in; goes on where it stopped"""
+    runs: tuple[str, ...]
+    """NAME=FOLDER each, or NAME=FOLDER,FOLDER,… for a pretraining of each seed"""
+    labels: tuple[str, ...] = ("scene-1in100", "scene-1in20", "scene-1in10", "scene-1in4", "all")
+    """of the labels; whole scenes (scene-1inN) and single scans (scan-1inN) never together"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    no_random: bool = False
+    """leave random initialisation out"""
+    protocol: Protocol = "lima"
+    """the settings to start from; every option below replaces one of them"""
+    config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=SegmentationConfig)
+
+    def run(self) -> None:
+        from lima.evaluate.segmentation.efficiency import label_efficiency
+
+        label_efficiency(
+            self.runs, self.data, self.labels, self.seeds, self.config, self.out, self.protocol, not self.no_random
+        )
+
+
+@dataclass(frozen=True)
+class Generalisation:
+    """Fine-tune runs and random initialisation on other datasets than pretraining saw: one table."""
+
+    out: Path
+    """folder to leave every fine-tuning, metrics.json and report.html in; goes on where it stopped"""
+    runs: tuple[str, ...]
+    """NAME=FOLDER each, or NAME=FOLDER,FOLDER,… for a pretraining of each seed"""
+    data: tuple[str, ...]
+    """FOLDER or NAME=FOLDER of every dataset"""
+    labels: str | None = None
+    """of the labels; the paper's for the dataset when left out"""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    no_random: bool = False
+    """leave random initialisation out"""
+    protocol: Protocol = "lima"
+    """the settings to start from; every option below replaces one of them"""
+    config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=SegmentationConfig)
+
+    def run(self) -> None:
+        from lima.evaluate.segmentation.generalisation import domain_generalisation
+
+        domain_generalisation(
+            self.runs, self.data, self.labels, self.seeds, self.config, self.out, self.protocol, not self.no_random
+        )
+
+
 def finetune_from(name: Protocol) -> type[Finetune]:
     """The command with the settings of a protocol as its defaults."""
 
     @dataclass(frozen=True)
     class FinetuneFromProtocol(Finetune):
         protocol: Protocol = name
-        config: OmitArgPrefixes[FinetuneConfig] = field(default_factory=recipes.PROTOCOLS[name])
+        config: OmitArgPrefixes[FinetuneConfig] = field(
+            default_factory=lambda: FinetuneConfig(learning=recipes.PROTOCOLS[name]())
+        )
 
     FinetuneFromProtocol.__doc__ = Finetune.__doc__
     return FinetuneFromProtocol
+
+
+def efficiency_from(name: Protocol) -> type[Efficiency]:
+    """The command with the settings of a protocol as its defaults."""
+
+    @dataclass(frozen=True)
+    class EfficiencyFromProtocol(Efficiency):
+        protocol: Protocol = name
+        config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=recipes.PROTOCOLS[name])
+
+    EfficiencyFromProtocol.__doc__ = Efficiency.__doc__
+    return EfficiencyFromProtocol
+
+
+def generalisation_from(name: Protocol) -> type[Generalisation]:
+    """The command with the settings of a protocol as its defaults."""
+
+    @dataclass(frozen=True)
+    class GeneralisationFromProtocol(Generalisation):
+        protocol: Protocol = name
+        config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=recipes.PROTOCOLS[name])
+
+    GeneralisationFromProtocol.__doc__ = Generalisation.__doc__
+    return GeneralisationFromProtocol

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from lima.config import FinetuneConfig, ProbeConfig
+from lima.config import DetectConfig, ProbeConfig, SegmentationConfig
 from lima.datasets.parts import temporal_halves
 from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_percent
 from lima.evaluate.nearest import nearest_point
@@ -79,7 +79,7 @@ class ProbeResult:
         }
 
 
-def probe_split(dataset: Dataset, config: ProbeConfig | FinetuneConfig) -> ProbeSplit:
+def probe_split(dataset: Dataset, config: ProbeConfig | SegmentationConfig | DetectConfig) -> ProbeSplit:
     """The splits that the settings name; of a dataset of one drive its two halves, with a gap between them.
 
     Raises ValueError where there are several drives but no such splits.

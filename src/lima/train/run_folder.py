@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import lima
-from lima.config import FinetuneConfig, PretrainConfig
+from lima.config import DetectConfig, FinetuneConfig, PretrainConfig
 
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "transformers")
 LABELS = "labels.json"  # what fine-tuning learns from
 FREE_TO_CHANGE = {"checkpoint_every_steps", "log_every_steps", "tensorboard", "skip_bad"}
 """these do not touch the weights; which keyframes are left out is compared beside them"""
+
+
+COMMANDS: dict[type, str] = {PretrainConfig: "pretrain", FinetuneConfig: "finetune", DetectConfig: "detect"}
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class RunFolder:
 def open_run_folder(
     path: Path,
     data: Path,
-    config: PretrainConfig | FinetuneConfig,
+    config: PretrainConfig | FinetuneConfig | DetectConfig,
     tokens: list[str],
     resume: bool,
     started_from: Path | None = None,
@@ -56,14 +59,14 @@ def open_run_folder(
     """Make the folder of a new run with its `config.json`, or find that of a run to go on with.
 
     tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run. started_from: the
-    run whose weights fine-tuning begins with.
+    run whose weights fine-tuning or a detector begins with.
 
     Raises FileExistsError where there is something already and `resume` was not said, and ValueError where what is
     there was made with other settings or other data.
     """
     folder = RunFolder(path)
     wanted = {
-        "command": "pretrain" if isinstance(config, PretrainConfig) else "finetune",
+        "command": COMMANDS[type(config)],
         "data": str(data.resolve()),
         "config": dataclasses.asdict(config),
         "keyframes": tokens,
@@ -92,16 +95,22 @@ def _is_free(folder: RunFolder) -> bool:
 
 
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    changes = []
-    before, after = _flat(found["config"]), _flat(wanted["config"])
-    for name in sorted(before.keys() | after.keys()):
-        if name not in FREE_TO_CHANGE and before.get(name) != after.get(name):
-            changes.append(f"{name} was {before.get(name)}, now {after.get(name)}")
+    changes = settings_changes(found["config"], wanted["config"])
     if found.get("started_from") != wanted.get("started_from"):
         changes.append(f"it started from {found.get('started_from')}, now from {wanted.get('started_from')}")
     if found["keyframes"] != wanted["keyframes"]:
         changes.append(f"{len(found['keyframes'])} keyframes of {found['data']}, now other ones of {wanted['data']}")
     return "; ".join(changes)
+
+
+def settings_changes(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """How the settings of a run differ from those wanted, in words; without those that touch no result."""
+    before, after = _flat(found), _flat(wanted)
+    return [
+        f"{name} was {before.get(name)}, now {after.get(name)}"
+        for name in sorted(before.keys() | after.keys())
+        if name.split(".")[-1] not in FREE_TO_CHANGE and before.get(name) != after.get(name)
+    ]
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,20 @@ from lima.train.run_folder import LABELS, RunFolder, open_run_folder, package_ve
 
 
 def finetune(
-    run: Path, data: Path, out: Path, config: FinetuneConfig, resume: bool = False, protocol: str = "lima"
+    run: Path,
+    data: Path,
+    out: Path,
+    config: FinetuneConfig,
+    resume: bool = False,
+    protocol: str = "lima",
+    signals: StopSignals | None = None,
 ) -> dict[str, Any]:
     """Fine-tune the student of `run` on the labels in `data`; leaves the folder `out` and returns its metrics.json.
 
     run: a folder with student.safetensors and student.json; of these, `start="random"` takes the shape alone.
     protocol: the name of the recipe that the settings came from. resume: go on from the last checkpoint in `out`; on
-    one CPU thread the weights at the end are bit for bit those of a run that was never stopped.
+    one CPU thread the weights at the end are bit for bit those of a run that was never stopped. signals: of a caller
+    who has more to do and has entered them; SIGINT and SIGTERM are noted here where there are none.
 
     `out` then holds the segmenter (`load_segmenter`), whose student is also an encoder (`load_encoder`); labels.json,
     the frames that were learned from; metrics.json and log.jsonl. Raises FileExistsError for a folder that is not empty
@@ -50,15 +58,15 @@ def finetune(
                 f"fine-tuning runs in one process, {processes.world_size} were started: call lima finetune without "
                 f"torchrun; several fractions or seeds can run side by side on a GPU each"
             )
-        dataset = open_dataset(data, config.at_gap)
-        split = probe_split(dataset, config)
-        labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.train_split)
+        dataset = open_dataset(data, config.learning.at_gap)
+        split = probe_split(dataset, config.learning)
+        labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.learning.train_split)
         student_config = read_student_config(run)
         folder = open_run_folder(out, data, config, labels.tokens, resume, started_from=run)
         write_atomically(out / LABELS, labels.as_json())
         segmenter = start_segmenter(run, dataset, config)
-        learner = Learner(segmenter, labels, config, processes.device)
-        results = _learn(learner, split, folder, processes)
+        learner = Learner(segmenter, labels, config.learning, config.seed, processes.device)
+        results = _learn(learner, split, folder, processes, config.start, signals)
         about = {
             "protocol": protocol,
             "start": config.start,
@@ -88,19 +96,26 @@ def start_segmenter(run: Path, dataset: Dataset, config: FinetuneConfig) -> Segm
     if config.start == "pretrained":
         student.load_state_dict(load_encoder(run).student.state_dict())
     torch.manual_seed(config.seed)  # the head is the same whatever the student
-    return Segmenter(student, dataset.class_names, config.head)
+    return Segmenter(student, dataset.class_names, config.learning.head)
 
 
-def _learn(learner: Learner, split: ProbeSplit, folder: RunFolder, processes: Processes) -> dict[str, Any]:
+def _learn(
+    learner: Learner,
+    split: ProbeSplit,
+    folder: RunFolder,
+    processes: Processes,
+    start: str,
+    noted: StopSignals | None,
+) -> dict[str, Any]:
     """The loop: from the last checkpoint in the folder, or from the beginning, to the end; returns the scores."""
     config = learner.config
     progress = RunProgress(learner.steps, config.log_every_steps, quiet=not processes.first, what="finetune")
     if (found := read_last_checkpoint(folder.checkpoints, range(0), processes, progress.say)) is not None:
         learner.load(found)
-    for line in _announcement(learner, split):
+    for line in _announcement(learner, split, start):
         progress.say(line)
     scoring_steps = steps_to_score(learner.steps, config.scorings)
-    with StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
+    with nullcontext(noted) if noted else StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
         progress.start(learner.step)
         while learner.step < learner.steps:
             started = time.perf_counter()
@@ -150,7 +165,7 @@ def _scored(learner: Learner, split: ProbeSplit, say: Callable[[str], None]) -> 
     return {"step": learner.step, "epoch": learner.epoch, **scores.as_dict()}
 
 
-def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
+def _announcement(learner: Learner, split: ProbeSplit, start: str) -> list[str]:
     config, labels = learner.config, learner.labels
     summary = labels.summary()
     names = summary["sequences"]
@@ -160,6 +175,6 @@ def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
     return [
         f"labels {labels.fraction}: {len(labels)} keyframes of {listed}; list {labels.hash}",
         f"{learner.epochs:g} epochs x {len(labels)} keyframes / batches of {learner.batch} = {learner.steps} "
-        f"steps{done}, from {config.start} weights; {config.scorings} x {val} keyframes of {config.val_split} are "
+        f"steps{done}, from {start} weights; {config.scorings} x {val} keyframes of {config.val_split} are "
         f"scored" + (f", each in {config.views} views" if config.views > 1 else ""),
     ]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor, nn
 
-from lima.config import FinetuneConfig
+from lima.config import SegmentationConfig
 from lima.data.augment import augment
 from lima.data.lanes import random_generator
 from lima.evaluate.metrics import IGNORED
@@ -47,14 +47,19 @@ class Learner:
     """
 
     def __init__(
-        self, segmenter: Segmenter, labels: LabelList, config: FinetuneConfig, device: torch.device | str = "cpu"
+        self,
+        segmenter: Segmenter,
+        labels: LabelList,
+        config: SegmentationConfig,
+        seed: int,
+        device: torch.device | str = "cpu",
     ) -> None:
         if config.batch < 1 or config.epochs < 1 or (config.steps is not None and config.steps < 1):
             raise ValueError(
                 f"at least one sweep a step and one epoch or step are needed, got batch {config.batch}, epochs "
                 f"{config.epochs}, steps {config.steps}"
             )
-        self.config, self.labels = config, labels
+        self.config, self.labels, self.seed = config, labels, seed
         self.device = torch.device(device)
         self.batch = min(config.batch, len(labels))
         self.steps_of_epoch = math.ceil(len(labels) / self.batch)
@@ -120,7 +125,7 @@ class Learner:
 
     def _frames_of_step(self) -> list[int]:
         epoch, place = divmod(self.step, self.steps_of_epoch)
-        order = torch.randperm(len(self.labels), generator=random_generator(self.config.seed, "epoch", epoch)).tolist()
+        order = torch.randperm(len(self.labels), generator=random_generator(self.seed, "epoch", epoch)).tolist()
         return order[place * self.batch : (place + 1) * self.batch]
 
     def _sweep(self, number: int) -> LabelledSweep:
@@ -136,7 +141,7 @@ class Learner:
     def _augmented(self, points: Float32[Tensor, "points 3"], place: int) -> Float32[Tensor, "points 3"]:
         if not self.config.augmentation:
             return points
-        return augment(points, random_generator(self.config.seed, "sweep", self.step, place), self.config.scale_range)
+        return augment(points, random_generator(self.seed, "sweep", self.step, place), self.config.scale_range)
 
     def _tokens(self, numbers: list[int]) -> str:
         return ", ".join(self.labels.tokens[number] for number in numbers)

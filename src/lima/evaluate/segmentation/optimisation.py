@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from lima.config import FinetuneConfig, RateSchedule
+from lima.config import RateSchedule, SegmentationConfig
 from lima.evaluate.segmentation.segmenter import Segmenter
 
 START_DIVISOR, END_DIVISOR, WARM_UP_SHARE = 25.0, 100.0, 0.2
@@ -50,7 +50,7 @@ def _cosine(begin: float, end: float, share: float) -> float:
     return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def build_optimiser(segmenter: Segmenter, config: FinetuneConfig) -> torch.optim.Optimizer:
+def build_optimiser(segmenter: Segmenter, config: SegmentationConfig) -> torch.optim.Optimizer:
     """AdamW or SGD over groups of parameters; `scale` of a group is its factor on the learning rate of the step.
 
     The head learns `head_rate_factor` times as fast as the backbone's last layer, and every layer of the backbone
@@ -77,7 +77,7 @@ def set_rates(optimiser: torch.optim.Optimizer, learning_rate: float) -> None:
         group["lr"] = learning_rate * group["scale"]
 
 
-def _scaled_parameters(segmenter: Segmenter, config: FinetuneConfig) -> dict[float, list[nn.Parameter]]:
+def _scaled_parameters(segmenter: Segmenter, config: SegmentationConfig) -> dict[float, list[nn.Parameter]]:
     scaled: dict[float, list[nn.Parameter]] = {config.head_rate_factor: list(segmenter.head.parameters())}
     if config.layer_decay == 1:
         scaled.setdefault(1.0, []).extend(segmenter.student.parameters())
