@@ -16,7 +16,7 @@ from lima.geometry.rigid import RigidTransform
 INSTALL = "pip install 'lima-lidar[odometry]'"
 VOXELS_PER_RANGE = 100  # KISS-ICP's own choice of the map's voxels
 
-TimedPoints = tuple[Float32[np.ndarray, "points 3"], Float32[np.ndarray, "points"] | None, int]
+TimedPoints = tuple[Float32[np.ndarray, "_ 3"], Float32[np.ndarray, "_"] | None, int]
 """xyz, time of each from the timestamp, timestamp"""
 
 

@@ -14,6 +14,7 @@ from lima.odometry.fit import Fit, Landmarks, fit
 LATER = 5  # sweeps
 LOST_SHARE, WEAK_SHARE = 0.3, 0.5
 MAX_ACCELERATION_MPS2 = 15.0
+JITTER_M = 0.1  # of poses from step to step, which is no acceleration: at 10 Hz it would be 10 m/s²
 MAX_TURN_DEG_S = 120.0
 SAME_PLACE_M, AWAY_M = 5.0, 50.0
 MOST_REVISITS = 20
@@ -26,7 +27,7 @@ class Quality:
 
     next_to: fit with the sweep before; unmoved: the same, had the vehicle stood still; later: fit with the sweep
     `LATER` before; revisited: fit where the vehicle came back to a place it had been away from, `revisits` times. lost:
-    sweeps of whose points hardly any lies on the sweep before.
+    sweeps of whose points hardly any lies on the sweep before. max_acceleration_mps2: what `JITTER_M` does not explain.
     """
 
     sweeps: int
@@ -112,7 +113,9 @@ class QualityGauge:
             return 0.0, 0.0
         step_s = np.diff(np.array(self.times_ns, dtype=np.int64)) * 1e-9
         velocity = np.diff(self._places_m(), axis=0) / step_s[:, None]
-        change = np.linalg.norm(np.diff(velocity, axis=0), axis=1) / ((step_s[1:] + step_s[:-1]) / 2)
+        usual_s = (step_s[1:] + step_s[:-1]) / 2
+        beside_m = np.linalg.norm(np.diff(velocity, axis=0), axis=1) * usual_s
+        change = np.maximum(beside_m - JITTER_M, 0) / usual_s**2
         rotations = np.stack([pose.rotation.numpy() for pose in self.poses])
         turned = np.einsum("pji,pjk->pik", rotations[:-1], rotations[1:])
         cosine = np.clip((np.trace(turned, axis1=1, axis2=2) - 1) / 2, -1, 1)
