@@ -26,6 +26,7 @@ from lima.commands.segmentation import (
     Efficiency,
     Finetune,
     Generalisation,
+    Predict,
     Score,
     efficiency_from,
     finetune_from,
@@ -280,6 +281,7 @@ Command = (
     | Probe
     | Finetune
     | Score
+    | Predict
     | Detect
     | Efficiency
     | Generalisation
@@ -306,6 +308,7 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Probe, subcommand("probe")]
         | Annotated[Finetune, subcommand("finetune", constructor=finetune_from(protocol))]
         | Annotated[Score, subcommand("score")]
+        | Annotated[Predict, subcommand("predict")]
         | Annotated[Detect, subcommand("detect")]
         | Annotated[Efficiency, subcommand("efficiency", constructor=efficiency_from(protocol))]
         | Annotated[Generalisation, subcommand("generalisation", constructor=generalisation_from(protocol))]

@@ -59,6 +59,28 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Predict:
+    """Write a fine-tuned network's class of every point in the dataset's own submission format."""
+
+    folder: Positional[Path]
+    """folder that fine-tuning left"""
+    data: Positional[Path]
+    """folder of the dataset"""
+    out: Path
+    """empty folder to write to: lidarseg/… of nuScenes, sequences/…/predictions of SemanticKITTI and its relatives"""
+    split: str = "val"
+    views: int = 1
+    """test-time augmentation: probabilities averaged over so many turned and flipped copies; 1: none"""
+    at_gap: AtGap = "raise"
+    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
+
+    def run(self) -> None:
+        from lima.evaluate.segmentation.predict import predict_folder
+
+        predict_folder(self.folder, self.data, self.out, self.split, self.views, self.at_gap)
+
+
+@dataclass(frozen=True)
 class Efficiency:
     """Fine-tune runs and random initialisation on several fractions of the labels: a table and curves."""
 

@@ -18,15 +18,24 @@ from jaxtyping import Int64
 NO_CLASS = -1
 LABEL_IDS = 1 << 16
 """the lower half of a label is its class, the upper half the number of the thing"""
+WRITTEN_IDS = {
+    "semantic_kitti": {"other_vehicle": 20},
+    "semantic_kitti_moving": {"other_vehicle": 20, "moving_other_vehicle": 259},
+}
+"""what SemanticKITTI's learning_map_inv writes for a class where that is not the first of its ids"""
 
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """class_names: position 0 is "ignored". class_of_id: the position of every id, -1 for ids that do not exist."""
+    """class_names: position 0 is "ignored". class_of_id: the position of every id, -1 for ids that do not exist.
+
+    id_of_class: what is written for every class.
+    """
 
     name: str
     class_names: tuple[str, ...]
     class_of_id: Int64[np.ndarray, "65536"]
+    id_of_class: Int64[np.ndarray, "classes"]
 
     @property
     def ids(self) -> list[int]:
@@ -43,7 +52,8 @@ def label_map(name: str) -> LabelMap:
     class_of_id = np.full(LABEL_IDS, NO_CLASS, dtype=np.int64)
     for position, ids in enumerate(maps[name].values()):
         class_of_id[list(ids)] = position
-    return LabelMap(name, tuple(maps[name]), class_of_id)
+    written = {label: ids[0] for label, ids in maps[name].items()} | WRITTEN_IDS.get(name, {})
+    return LabelMap(name, tuple(maps[name]), class_of_id, np.array(list(written.values()), dtype=np.int64))
 
 
 def _maps() -> Mapping[str, Mapping[str, list[int]]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lima.config import AtGap
 from lima.datasets.drives import checked, members, with_own_splits
-from lima.datasets.label_maps import label_map
+from lima.datasets.label_maps import LabelMap, label_map
 from lima.datasets.parts import SequencePart
 from lima.datasets.scan_drive import FrameLists, ScanDrive, ScanFormat, SingleScan
 from lima.datasets.splits import ALL
@@ -57,6 +57,11 @@ class ScanDataset:
     @property
     def class_names(self) -> tuple[str, ...]:
         return self._label_map.class_names
+
+    @property
+    def label_map(self) -> LabelMap:
+        """Which classes the numbers in its label files mean, and which numbers are written for them."""
+        return self._label_map
 
     @property
     def split_names(self) -> tuple[str, ...]:

@@ -41,11 +41,14 @@ class RunProgress:
         self._console.print(line, markup=False)
 
     def step(self, step: int, loss: float, learning_rate: float) -> None:
-        """`step` steps of the run are done."""
+        """`step` steps of learning are done."""
+        self.count(step, f"loss {loss:.4f}  rate {learning_rate:.2e}")
+
+    def count(self, step: int, told: str = "") -> None:
+        """`step` steps are done; `told` stands beside the count."""
         made = step - self._first
         if made == STEPS_BEFORE_ESTIMATE:
             self._started = time.perf_counter()  # count from here on
-        told = f"loss {loss:.4f}  rate {learning_rate:.2e}"
         self._bar.update(self._task, completed=step, told=told)
         each_s = (time.perf_counter() - self._started) / max(made - STEPS_BEFORE_ESTIMATE, 1)
         if made == 2 * STEPS_BEFORE_ESTIMATE and step < self._steps:
