@@ -111,7 +111,7 @@ class QualityGauge:
         """The greatest acceleration and the fastest turn between sweeps."""
         if len(self.poses) < 2:
             return 0.0, 0.0
-        step_s = np.diff(np.array(self.times_ns, dtype=np.int64)) * 1e-9
+        step_s: Float64[np.ndarray, "steps"] = np.diff(np.array(self.times_ns, dtype=np.int64)) * 1e-9
         velocity = np.diff(self._places_m(), axis=0) / step_s[:, None]
         usual_s = (step_s[1:] + step_s[:-1]) / 2
         beside_m = np.linalg.norm(np.diff(velocity, axis=0), axis=1) * usual_s
