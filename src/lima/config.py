@@ -113,6 +113,8 @@ class PretrainConfig:
 class ProbeConfig:
     """Linear probing: a batch norm and a linear layer on frozen point features (ScaLR's protocol)."""
 
+    labels: str = "all"
+    """all, scene-1inN (every N-th scene: nuScenes's rule) or scan-1inN (every N-th scan: SemanticKITTI's)"""
     epochs: int = 20
     learning_rate: float = 0.001
     weight_decay: float = 0.003

@@ -14,7 +14,7 @@ from lima.config import MethodConfig, ProbeConfig, StudentConfig
 from lima.datasets import open_dataset
 from lima.evaluate import probe_features
 from lima.evaluate.metrics import confusion_matrix, iou_percent, miou_percent
-from lima.evaluate.probe import ProbeResult, ProbeSplit, probe, probe_split
+from lima.evaluate.probe import ProbeResult, ProbeSplit, labelled_split, probe, probe_split
 from lima.evaluate.probe_features import (
     FeatureSource,
     LabelledFeatures,
@@ -355,3 +355,29 @@ def test_named_splits_and_the_halves_of_one_drive(tmp_path: Path) -> None:
     assert "2 between them left out: one drive" in halves.how
     with pytest.raises(ValueError, match="no scenes in split 'night'"):
         probe_split(dataset, replace(CONFIG, train_split="night"))
+
+
+def test_a_fraction_of_the_labels() -> None:
+    """Whole scenes, or single scans; what is scored stays."""
+
+    @dataclass(frozen=True)
+    class Drives:
+        name: str = "made up"
+        class_names: tuple[str, ...] = CLASSES
+        split_names: tuple[str, ...] = ("train", "val")
+
+        def sequences(self, split: str | None = None) -> list[Sequence]:
+            drives: list[Sequence] = [MadeUp("one", 1), MadeUp("two", 2), MadeUp("three", 3), MadeUp("four", 4)]
+            return drives if split == "train" else [MadeUp("five", 5)]
+
+    scenes = labelled_split(Drives(), replace(CONFIG, labels="scene-1in2"))
+    assert [sequence.name for sequence in scenes.train] == ["two", "four"]
+    scans = labelled_split(Drives(), replace(CONFIG, labels="scan-1in6"))
+    assert [list(sequence.tokens) for sequence in scans.train] == [["one 0"], ["two 2"], ["four 0"]]
+    assert [frame.token for frame in (scans.train[1].frame(0), scans.train[2].frame(0))] == ["two 2", "four 0"]
+    assert [len(part.val[0]) for part in (scenes, scans)] == [4, 4]
+    assert scans.labels is not None
+    assert scans.labels["hash"] in scans.how
+    result = probe(telling, scans, CLASSES, CONFIG)
+    assert result.train_frames == 3
+    assert result.train_points == 3 * CONFIG.points_per_sweep

@@ -24,6 +24,7 @@ from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_p
 from lima.evaluate.nearest import nearest_point
 from lima.evaluate.probe_features import FeatureSource, collect, labels_of
 from lima.evaluate.probe_head import LinearProbe, fit
+from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.method.cross_view import PointFeatures
 from lima.scene import Dataset, Frame, Sequence
 
@@ -34,11 +35,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class ProbeSplit:
-    """Where a probe learns and where it is scored. how: in words, for whoever reads the numbers."""
+    """Where a probe learns and where it is scored.
+
+    how: in words, for whoever reads the numbers. labels: what `LabelList.summary` says of the labels learned from.
+    """
 
     train: list[Sequence]
     val: list[Sequence]
     how: str
+    labels: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,15 @@ def probe_split(dataset: Dataset, config: ProbeConfig | SegmentationConfig | Det
         f"({dataset.name})"
     )
     return ProbeSplit(train, val, how)
+
+
+def labelled_split(dataset: Dataset, config: ProbeConfig) -> ProbeSplit:
+    """`probe_split`, of whose training sequences only the frames of the label fraction `config.labels` are left."""
+    split = probe_split(dataset, config)
+    labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.train_split)
+    told = labels.summary()
+    how = f"{split.how}; labels {config.labels}: {told['keyframes']} keyframes, list {told['hash']}"
+    return ProbeSplit(list(labels.chosen), split.val, how, told)
 
 
 def probe(

@@ -13,7 +13,7 @@ import torch
 from lima.config import ProbeConfig
 from lima.datasets.readable import opened
 from lima.encoder import load_encoder
-from lima.evaluate.probe import probe, probe_split
+from lima.evaluate.probe import labelled_split, probe
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import save_probe
 from lima.evaluate.runs import random_student, read_run
@@ -31,7 +31,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
     """
     run = read_run(run_folder)
     with opened(data, config.at_gap, config.skip_bad) as dataset:
-        split = probe_split(dataset, config)
+        split = labelled_split(dataset, config)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         say(f"{split.how}; {len(config.seeds)} seeds")
         students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
@@ -45,6 +45,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
     metrics = {
         "command": "probe",
         "config": {**asdict(config), "data": str(data.resolve())},
+        "labels": split.labels,
         "results": {**read_metrics(run_folder).get("results", {}), "linear_probe": scores},
         "splits": {
             side: {sequence.name: list(sequence.tokens) for sequence in sequences}

@@ -15,7 +15,7 @@ from lima.config import MethodConfig, ProbeConfig, TeacherConfig, default_cache_
 from lima.data.between import with_between
 from lima.data.pairs import pairs_from_frame
 from lima.datasets.readable import opened
-from lima.evaluate.probe import ProbeResult, probe, probe_split
+from lima.evaluate.probe import ProbeResult, labelled_split, probe
 from lima.evaluate.probe_features import FeatureSource, target_features
 from lima.method.cross_view import PointFeatures
 from lima.scene import Frame
@@ -64,7 +64,7 @@ def probe_targets(
 ) -> list[TargetScore]:
     """Probe the targets that each of the methods would give a student."""
     with opened(data, probe_config.at_gap, probe_config.skip_bad) as dataset:
-        split = probe_split(dataset, probe_config)
+        split = labelled_split(dataset, probe_config)
         teacher = load_teacher(teacher_config.name, teacher_config.layers)
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, teacher_config.image_height_px, teacher_config.image_width_px

@@ -93,16 +93,31 @@ def scene_name(sequence: str) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LabelledSequence:
-    """Frames of one sequence whose labels are learned from. indices: ascending."""
+    """Frames of one sequence whose labels are learned from, as a sequence. indices: ascending; the frames keep them."""
 
     sequence: Sequence
     indices: tuple[int, ...]
 
     @property
-    def tokens(self) -> list[str]:
-        """Of those frames."""
+    def name(self) -> str:
+        return self.sequence.name
+
+    @property
+    def tokens(self) -> Series[str]:
         tokens = self.sequence.tokens
         return [tokens[index] for index in self.indices]
+
+    @property
+    def timestamps_ns(self) -> Series[int]:
+        times = self.sequence.timestamps_ns
+        return [times[index] for index in self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def frame(self, index: int) -> Frame:
+        """The frame at that place among those chosen, read now."""
+        return self.sequence.frame(self.indices[index])
 
 
 class LabelList:
@@ -112,7 +127,7 @@ class LabelList:
         self.fraction, self.dataset, self.split = fraction, dataset, split
         self.chosen = fraction.select(sequences)
         self.tokens = [token for part in self.chosen for token in part.tokens]
-        self._places = [(part.sequence, index) for part in self.chosen for index in part.indices]
+        self._places = [(part, place) for part in self.chosen for place in range(len(part))]
         if not self._places:
             raise ValueError(f"split {split!r} of {dataset} has no frames")
 
@@ -121,8 +136,8 @@ class LabelList:
 
     def frame(self, number: int) -> Frame:
         """The frame at that place of the list, read now."""
-        sequence, index = self._places[number]
-        return sequence.frame(index)
+        part, place = self._places[number]
+        return part.frame(place)
 
     @property
     def hash(self) -> str:
@@ -136,14 +151,14 @@ class LabelList:
             "rule": self.fraction.words,
             "dataset": self.dataset,
             "split": self.split,
-            "sequences": [part.sequence.name for part in self.chosen],
+            "sequences": [part.name for part in self.chosen],
             "keyframes": len(self),
             "hash": self.hash,
         }
 
     def as_json(self) -> str:
         """labels.json: the summary, and the tokens of every sequence."""
-        tokens = {part.sequence.name: part.tokens for part in self.chosen}
+        tokens = {part.name: list(part.tokens) for part in self.chosen}
         return json.dumps({**self.summary(), "tokens": tokens}, indent=1) + "\n"
 
 

@@ -14,6 +14,7 @@ from signal import Signals
 from typing import Any
 
 from lima.config import FinetuneConfig, SegmentationConfig
+from lima.encoder import load_encoder
 from lima.evaluate.segmentation.finetune import finetune
 from lima.evaluate.segmentation.fractions import LabelFraction, check_one_rule
 from lima.evaluate.segmentation.scoring import json_number
@@ -121,6 +122,9 @@ def run_study(
     twice = {start.name for start in starts if [other.name for other in starts].count(start.name) > 1}
     if twice:
         raise ValueError(f"two starts are called {sorted(twice)[0]}: name them apart, NAME=FOLDER")
+    for start in starts:
+        for folder in start.folders:
+            load_encoder(folder)  # what is wrong with a run is told before hours of others
     places = [
         (start, column, number, seed) for number, seed in enumerate(seeds) for column in columns for start in starts
     ]
