@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 
@@ -21,13 +22,14 @@ from lima.doctor.reference import Reference, read_reference
 from lima.doctor.selection import choose
 from lima.doctor.terminal import show
 from lima.scene import Dataset, Sequence
+from lima.train.interruption import Interrupted
 
 
 def run_doctor(data: Path, config: DoctorConfig) -> Examination:
     """Look at a dataset, show what was found, and write the files that were asked for.
 
     What is broken about the data becomes a finding. Raises FileNotFoundError for a folder of no known format,
-    ValueError for a split that there is not, or settings that make no sense.
+    ValueError for a split that there is not, or settings that make no sense, Interrupted where it was stopped.
     """
     for file in (config.json, config.html):
         if file is not None and not file.parent.is_dir():
@@ -43,6 +45,8 @@ def run_doctor(data: Path, config: DoctorConfig) -> Examination:
     if config.html is not None:
         write_whole(config.html, examination_page(examination))
         console.print(f"written: {config.html}", markup=False)
+    if examination.stopped:
+        raise Interrupted(signal.SIGINT, "stopped; what is said above is of the drives that were done")
     return examination
 
 

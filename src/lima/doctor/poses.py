@@ -37,11 +37,12 @@ def check_poses(name: str, facts: Series[FrameFacts]) -> list[Finding]:
 
 def travelled_m(facts: Series[FrameFacts]) -> float:
     """The way between neighbouring frames that were read."""
-    return sum(
+    steps = (
         _distance_m(earlier.sweep.world_from_ego, later.sweep.world_from_ego)
         for earlier, later in itertools.pairwise(facts)
         if later.index == earlier.index + 1
     )
+    return sum(steps, start=0.0)
 
 
 def _check_motion(name: str, sweeps: Series[tuple[int, SweepFacts]]) -> list[Finding]:

@@ -95,7 +95,7 @@ def _sweep_rows(drive: DriveReport) -> list[tuple[str, ...]]:
         (
             drive.name,
             f"{drive.travelled_m:.0f} m",
-            _spread([sweep.points for sweep in sweeps], "{:.0f}"),
+            _spread([float(sweep.points) for sweep in sweeps], "{:.0f}"),
             _of([sweep.range_m for sweep in sweeps], "{:.1f}") + " m",
             _of([sweep.intensity for sweep in sweeps], "{:.2f}"),
             "–" if not rings else str(rings[0]) if len(rings) == 1 else f"{rings[0]} … {rings[-1]}",
