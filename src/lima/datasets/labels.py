@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence as Series
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from lima.datasets import box_labels
 from lima.geometry.boxes import Boxes
 
 IGNORED = "ignored"
@@ -88,8 +88,5 @@ def labels_from_boxes(points_world: Float[Tensor, "points 3"], boxes: Boxes) -> 
     A point in several boxes belongs to the smallest. A point in a box of none of the ten classes of things is
     ignored, a point in no box background: the road under a car's box is the car's.
     """
-    labels = torch.full((len(points_world),), BOX_CLASS_NAMES.index(BACKGROUND))
-    inside = boxes.contain(points_world)
-    for box in torch.argsort(boxes.sizes_m.prod(dim=1), descending=True).tolist():
-        labels[inside[box]] = BOX_CLASS_NAMES.index(class_of_category(boxes.categories[box]))
-    return labels
+    classes = {category: BOX_CLASS_NAMES.index(class_of_category(category)) for category in set(boxes.categories)}
+    return box_labels.labels_from_boxes(points_world, boxes, classes, BOX_CLASS_NAMES.index(BACKGROUND))

@@ -1,4 +1,4 @@
-"""Images that lie inside another file."""
+"""Images as arrays of pixels, also those that lie inside another file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from PIL import Image
 from torch import Tensor
 
 
+def rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    """The pixels of an opened image in red, green and blue. Raises OSError, SyntaxError for damaged ones."""
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
 def decode_pixels(
     data: bytes, where: str, width_px: int, height_px: int, promised_by: str
 ) -> UInt8[Tensor, "3 height width"]:
     """The image, of the size it should have. where: file and row, for messages. Raises ValueError."""
     try:
         with Image.open(io.BytesIO(data)) as image:
-            pixels = np.array(image.convert("RGB"))
+            pixels = rgb(image)
     except (OSError, SyntaxError) as problem:
         told = str(problem).replace(" <_io.BytesIO object at", "").split(" 0x")[0]
         raise ValueError(f"{where}: {len(data)} bytes are no readable image ({told}). Copy the file again") from None

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from lima.datasets.label_maps import LABEL_IDS, NO_CLASS, LabelMap
+from lima.datasets.pictures import rgb
 
 FARTHEST_M = 10_000.0
 """no LiDAR measures that far: such numbers are of another type, or mean something else"""
@@ -116,7 +117,7 @@ def read_pixels(path: Path, width_px: int, height_px: int, promised_by: str) -> 
     """The image, of the size it should have. Raises FileNotFoundError, PermissionError, ValueError."""
     try:
         with reading(path, "the image"), Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+            pixels = rgb(image)
     except (FileNotFoundError, PermissionError):
         raise
     except (OSError, SyntaxError) as problem:

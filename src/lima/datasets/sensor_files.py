@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from lima.datasets.labels import NO_CLASS
+from lima.datasets.pictures import rgb
 from lima.datasets.scan_files import FARTHEST_M, reading
 
 POINT_BYTES = 20  # x, y, z in metres, intensity 0 … 255, ring: five floats of four bytes
@@ -54,7 +55,7 @@ def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[
     """The image, of the size that the tables promise. Raises FileNotFoundError, PermissionError, ValueError."""
     try:
         with _reading(path, token, "the image"), Image.open(path) as image:
-            pixels = np.array(image.convert("RGB"))
+            pixels = rgb(image)
     except (FileNotFoundError, PermissionError):
         raise
     except (OSError, SyntaxError) as problem:

@@ -107,4 +107,4 @@ class Undistortion:
         drawn = F.grid_sample(
             pixels[None].float(), self._grid, mode="bilinear", padding_mode="zeros", align_corners=True
         )
-        return drawn[0].round().clamp(0, 255).to(torch.uint8)
+        return drawn[0].round_().to(torch.uint8)  # a mean of pixels is none beyond them

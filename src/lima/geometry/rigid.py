@@ -27,8 +27,14 @@ class RigidTransform:
     translation_m: Float64[Tensor, "3"]
 
     def __post_init__(self) -> None:
-        error = float((self.rotation @ self.rotation.T - torch.eye(3, dtype=torch.float64)).abs().max())
-        determinant = float(torch.linalg.det(self.rotation))
+        rows = self.rotation.tolist()  # plain numbers are quicker than tensors of nine, and frames make hundreds
+        error = max(
+            abs(sum(a * b for a, b in zip(rows[i], rows[j], strict=True)) - (i == j))
+            for i in range(3)
+            for j in range(i, 3)
+        )
+        (a, b, c), (d, e, f), (g, h, i) = rows
+        determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
         if not (error < ORTHONORMALITY_TOLERANCE and determinant > 0):
             raise ValueError(
                 f"rotation must be orthonormal with determinant +1, got determinant {determinant:.6f} and "

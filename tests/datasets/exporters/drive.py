@@ -80,15 +80,15 @@ def simulated_drive(tmp_path_factory: pytest.TempPathFactory) -> Drive:
     with lock:
         if not file.exists():
             folder.mkdir(exist_ok=True)
-            file.write_bytes(pickle.dumps(_simulate()))
+            file.write_bytes(pickle.dumps(record(_rig())))
     drive: Drive = pickle.loads(file.read_bytes())
     return drive
 
 
-def _simulate() -> Drive:
+def record(rig: Rig) -> Drive:
+    """Three instants of a simulated drive, in flat light."""
     from streetsim.recording import Recording
 
-    rig = _rig()
     recording = Recording(rig, "downtown", "clear", 5, keyframes=3, sweeps=0, samples_per_pixel=0)
     lidar = rig.lidar.ego_from_lidar()
     ego = recording.scenario.ego
