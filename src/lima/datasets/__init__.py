@@ -22,11 +22,12 @@ class Format:
 
 def formats() -> tuple[Format, ...]:
     """Every format there is, those that are easier to mistake for another first."""
-    from lima.datasets import argoverse2, kitti_raw, nuscenes, pandaset, plain_folder, waymo
+    from lima.datasets import argoverse2, kitti_raw, nuscenes, pandaset, plain_folder, truckscenes, waymo
     from lima.datasets.scan_dataset import ScanDataset
     from lima.datasets.semantic_kitti_family import FAMILY
 
     return (
+        Format("TruckScenes", truckscenes.recognises, nuscenes.NuScenes),
         Format("nuScenes", nuscenes.recognises, nuscenes.NuScenes),
         Format("Argoverse 2", argoverse2.recognises, argoverse2.Argoverse2),
         Format("PandaSet", pandaset.recognises, pandaset.PandaSet),

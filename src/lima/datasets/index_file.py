@@ -18,16 +18,17 @@ from typing import TypeVar
 
 import numpy as np
 
+from lima.datasets.ego_track import EgoTrack, build_track
 from lima.datasets.index import TABLES, NuScenesIndex, build_index
 from lima.datasets.sweep_index import SweepIndex, build_sweep_index
 
 FORMAT = 1  # to be raised with every change of what the arrays mean
 FILE_NAME = "lima-index.npz"
-SWEEPS_FILE_NAME = "lima-sweeps.npz"
+SWEEPS_FILE_NAME, TRACK_FILE_NAME = "lima-sweeps.npz", "lima-track.npz"
 SMALLEST_BYTES = 32 << 20  # smaller tables are read within a second and leave no file behind
 BYTES_PER_SECOND = 5e7
 
-Index = TypeVar("Index", NuScenesIndex, SweepIndex)
+Index = TypeVar("Index", NuScenesIndex, SweepIndex, EgoTrack)
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,11 @@ def load_index(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> NuScenesIn
 def load_sweeps(folder: Path, index: NuScenesIndex, smallest_bytes: int = SMALLEST_BYTES) -> SweepIndex:
     """What lies between the keyframes, likewise; in a file of its own, because not everybody needs it."""
     return _load(folder, SWEEPS_FILE_NAME, SweepIndex, lambda: build_sweep_index(folder, index), smallest_bytes)
+
+
+def load_track(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> EgoTrack:
+    """Where the vehicle was at every time, likewise."""
+    return _load(folder, TRACK_FILE_NAME, EgoTrack, lambda: build_track(folder), smallest_bytes)
 
 
 def _load(folder: Path, file_name: str, kind: type[Index], build: Callable[[], Index], smallest_bytes: int) -> Index:
@@ -89,7 +95,7 @@ def _fingerprint(folder: Path) -> tuple[str, int]:
     return json.dumps(seen), sum(state.st_size for state in states.values())
 
 
-def _write(path: Path, index: NuScenesIndex | SweepIndex, fingerprint: str) -> None:
+def _write(path: Path, index: NuScenesIndex | SweepIndex | EgoTrack, fingerprint: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     arrays = {field.name: getattr(index, field.name) for field in fields(index)}

@@ -64,11 +64,20 @@ CLASS_OF_CATEGORY = {
     "static.vegetation": "vegetation",
     "vehicle.ego": IGNORED,
 }
+TRUCKSCENES_CATEGORIES = {
+    "static_object.traffic_sign": IGNORED,
+    "vehicle.ego_trailer": "trailer",
+    "vehicle.other": IGNORED,
+    "vehicle.train": IGNORED,
+}
+"""those that TruckScenes has and nuScenes has not; the vehicle's own trailer is one for its development kit, too"""
 NO_CLASS = -1
 
 
 def class_of_category(category: str) -> str:
-    """The class a category belongs to. Raises ValueError for a name nuScenes does not have."""
+    """The class a category belongs to. Raises ValueError for a name that neither nuScenes nor TruckScenes has."""
+    if category in TRUCKSCENES_CATEGORIES:
+        return TRUCKSCENES_CATEGORIES[category]
     if category not in CLASS_OF_CATEGORY:
         raise ValueError(f"category {category!r} is none of nuScenes's 32: {', '.join(CLASS_OF_CATEGORY)}")
     return CLASS_OF_CATEGORY[category]

@@ -18,13 +18,14 @@ from lima.config import AtGap
 from lima.datasets import labels, sensor_files
 from lima.datasets.continuity import check_order, describe_gap, gaps
 from lima.datasets.index import NuScenesIndex
-from lima.datasets.index_file import load_index, load_sweeps
-from lima.datasets.nuscenes_records import RecordReader, record_of_keyframe
+from lima.datasets.index_file import load_index, load_sweeps, load_track
+from lima.datasets.nuscenes_records import RecordReader, camera_channels, lidar_channels, record_of_keyframe
 from lima.datasets.nuscenes_sweeps import SweepsBetween
 from lima.datasets.parts import SequencePart
 from lima.datasets.splits import ALL, splits_of
 from lima.datasets.sweep_index import SweepIndex
 from lima.datasets.tables import hex_token
+from lima.datasets.trajectory import Trajectory
 from lima.geometry.boxes import Boxes
 from lima.scene import Frame, Sequence, Sweep
 
@@ -38,7 +39,7 @@ class NuScenes:
     """An opened nuScenes folder.
 
     root: the folder with samples/ and one or more version folders such as v1.0-mini; or a version folder itself,
-    which chooses among several (otherwise v1.0-trainval is taken where there are several). at_gap: what `sequences`
+    which chooses among several (otherwise the one named v1.0-trainval or alike is taken). at_gap: what `sequences`
     does with a scene in which keyframes are missing (more than 0.75 s, see `continuity.gaps`): "raise", or "split"
     it there into sequences named "scene-0001 part 1" and so on, with a warning in the log.
 
@@ -58,7 +59,16 @@ class NuScenes:
 
     @property
     def name(self) -> str:
-        return f"nuScenes {self.folder.name}"
+        return f"{'TruckScenes' if len(lidar_channels(self.index)) > 1 else 'nuScenes'} {self.folder.name}"
+
+    def read_track(self) -> Trajectory:
+        """Where the vehicle was at every time: what TruckScenes's points need."""
+        return self._track
+
+    @cached_property
+    def _track(self) -> Trajectory:
+        track = load_track(self.folder)
+        return Trajectory(self.folder / "ego_pose.json", track.times_us * 1000, track.poses[:, :4], track.poses[:, 4:])
 
     @cached_property
     def sweeps(self) -> SweepIndex:
@@ -134,7 +144,7 @@ class NuScenesScene:
     def __init__(self, dataset: NuScenes, scene: int) -> None:
         self._dataset = dataset
         self._index: NuScenesIndex = dataset.index
-        self._reader = RecordReader(dataset.root, dataset.folder, dataset.index)
+        self._reader = RecordReader(dataset.root, dataset.folder, dataset.index, dataset.read_track)
         self._scene = scene
         self._start = int(self._index.first_frame[scene])
         self._stop = int(self._index.first_frame[scene + 1])
@@ -156,10 +166,11 @@ class NuScenesScene:
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
         row = self._start + index
-        records = [record_of_keyframe(self._index, row, channel) for channel in range(len(self._index.channels))]
-        lidar = records[LIDAR_CHANNEL]
-        assert lidar is not None, "the index has a LiDAR record of every keyframe"
-        sweep = self._reader.sweep(lidar)
+        lidars, cameras = (
+            [record for channel in channels if (record := record_of_keyframe(self._index, row, channel))]
+            for channels in (lidar_channels(self._index), camera_channels(self._index))
+        )
+        sweep = self._reader.sweep(lidars)
         source = self._dataset.label_source
         has_file = bool(self._index.label_files[row])
         read_labels = None
@@ -172,7 +183,7 @@ class NuScenesScene:
             sequence=self.name,
             index=index,
             sweep=sweep,
-            images=tuple(self._reader.image(record) for record in records[LIDAR_CHANNEL + 1 :] if record),
+            images=tuple(self._reader.image(record) for record in cameras),
             read_labels=read_labels,
             read_boxes=partial(self._boxes, row) if len(self._index.box_tokens) else None,
         )
@@ -233,8 +244,8 @@ def version_folder(root: Path) -> Path:
             f"{root} is no nuScenes folder: a folder such as {root / 'v1.0-trainval'} with scene.json, sample.json "
             f"and other tables was expected"
         )
-    full = [folder for folder in versions if folder.name == "v1.0-trainval"]
-    if len(versions) > 1 and not full:
+    full = [folder for folder in versions if folder.name.endswith("-trainval")]
+    if len(versions) > 1 and len(full) != 1:
         raise ValueError(
             f"{root} holds several versions, {', '.join(folder.name for folder in versions)}: name the one you mean, "
             f"like {versions[0]}"

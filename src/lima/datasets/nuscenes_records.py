@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Sequence as Series
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +12,9 @@ import numpy as np
 
 from lima.datasets import sensor_files
 from lima.datasets.index import NuScenesIndex
+from lima.datasets.recordings import TRUCK_LIDARS
+from lima.datasets.trajectory import Trajectory
+from lima.datasets.truckscenes import Turn, merged_sweep
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.rigid import RigidTransform
 from lima.scene import CameraImage, Sweep
@@ -27,6 +32,16 @@ class Record:
     calibration: int
     pose_token: str
     pose: np.ndarray
+
+
+def lidar_channels(index: NuScenesIndex) -> list[int]:
+    """The first, whose time is the sweep's, and TruckScenes's others."""
+    return [0, *(n for n, name in enumerate(index.channels.tolist()) if n and name.decode() in TRUCK_LIDARS)]
+
+
+def camera_channels(index: NuScenesIndex) -> list[int]:
+    """All others."""
+    return sorted(set(range(len(index.channels))).difference(lidar_channels(index)))
 
 
 def record_of_keyframe(index: NuScenesIndex, frame: int, channel: int) -> Record | None:
@@ -47,13 +62,21 @@ def record_of_keyframe(index: NuScenesIndex, frame: int, channel: int) -> Record
 
 
 class RecordReader:
-    """Makes sweeps and images of records. root: of the dataset. folder: with its tables, for messages."""
+    """Makes sweeps and images of records.
 
-    def __init__(self, root: Path, folder: Path, index: NuScenesIndex) -> None:
-        self._root, self._folder, self._index = root, folder, index
+    root: of the dataset. folder: with its tables, for messages. read_track: where the vehicle was at every time, asked
+    for only where the points of several LiDARs meet.
+    """
 
-    def sweep(self, record: Record) -> Sweep:
-        """The points, read now."""
+    def __init__(self, root: Path, folder: Path, index: NuScenesIndex, read_track: Callable[[], Trajectory]) -> None:
+        self._root, self._folder, self._index, self._read_track = root, folder, index, read_track
+
+    def sweep(self, records: Series[Record]) -> Sweep:
+        """The points of the LiDAR, or of several as TruckScenes has them, read now."""
+        record = records[0]
+        if record.file.endswith(".pcd"):
+            turns = [Turn(self._root / each.file, each.token, self.ego_from_sensor(each)) for each in records]
+            return merged_sweep(turns, record.time_us * 1000, self._read_track())
         points = sensor_files.read_points(self._root / record.file, record.token)
         return Sweep(
             points_lidar=points[:, :3].contiguous(),

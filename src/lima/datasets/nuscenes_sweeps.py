@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from lima.datasets.index import NuScenesIndex
-from lima.datasets.nuscenes_records import RecordReader
+from lima.datasets.nuscenes_records import RecordReader, camera_channels, lidar_channels
 from lima.datasets.sweep_index import SweepIndex
 from lima.datasets.tables import hex_token
 from lima.scene import Frame
@@ -66,15 +66,16 @@ class SweepsBetween:
         if not 0 <= index < len(self):
             raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
         row = int(self._rows[index])
-        records = [self._sweeps.record(self._index, row, channel) for channel in range(len(self._index.channels))]
-        lidar = records[LIDAR_CHANNEL]
-        assert lidar is not None, "every row of the index is a sweep"
+        lidars, cameras = (
+            [record for channel in channels if (record := self._sweeps.record(self._index, row, channel))]
+            for channels in (lidar_channels(self._index), camera_channels(self._index))
+        )
         return Frame(
-            token=lidar.token,
+            token=lidars[0].token,
             sequence=self.name,
             index=index,
-            sweep=self._reader.sweep(lidar),
-            images=tuple(self._reader.image(record) for record in records[LIDAR_CHANNEL + 1 :] if record),
+            sweep=self._reader.sweep(lidars),
+            images=tuple(self._reader.image(record) for record in cameras),
         )
 
 

@@ -22,6 +22,10 @@ from lima.datasets.tables import (
 )  # fmt: skip
 
 LIDAR = "LIDAR_TOP"
+TRUCK_LIDARS = (
+    "LIDAR_LEFT", "LIDAR_RIGHT", "LIDAR_TOP_FRONT", "LIDAR_TOP_LEFT", "LIDAR_TOP_RIGHT", "LIDAR_REAR",
+)  # fmt: skip
+"""TruckScenes's: the two that see far first"""
 CAMERAS = ("CAM_FRONT", "CAM_FRONT_RIGHT", "CAM_BACK_RIGHT", "CAM_BACK", "CAM_BACK_LEFT", "CAM_FRONT_LEFT")
 
 
@@ -38,12 +42,14 @@ class Calibrations:
 
 
 def read_calibrations(sensor_path: Path, path: Path) -> Calibrations:
-    """The LiDAR and the cameras: nuScenes's six clockwise from the front, then any others by name."""
+    """The LiDAR; the cameras, nuScenes's six clockwise from the front, then any others by name; further LiDARs."""
     sensors = read_columns(sensor_path, ("token", "channel", "modality"))
-    if LIDAR not in sensors["channel"]:
+    lidars = [name for name in (LIDAR, *TRUCK_LIDARS) if name in sensors["channel"]]
+    if not lidars:
         raise ValueError(f"{sensor_path} has no sensor {LIDAR}, where the points come from: only {sensors['channel']}")
+    first, others = lidars[0], [] if lidars[0] == LIDAR else lidars[1:]
     cameras = {c for c, kind in zip(sensors["channel"], sensors["modality"], strict=True) if kind == "camera"}
-    channels = [LIDAR, *(c for c in CAMERAS if c in cameras), *sorted(cameras.difference(CAMERAS))]
+    channels = [first, *(c for c in CAMERAS if c in cameras), *sorted(cameras.difference(CAMERAS)), *others]
 
     rows = read_columns(path, ("token", "sensor_token", "translation", "rotation", "camera_intrinsic"))
     sensor_rows = TokenIndex(sensor_path, sensors["token"]).rows(
@@ -95,7 +101,8 @@ def read_recordings(
         )
     without = np.setdiff1d(np.arange(len(sample_tokens)), cells[0][cells[1] == 0])
     if len(without):
-        raise ValueError(f"{path} has no keyframe of {LIDAR} for sample {sample_tokens[without[0]]}")
+        lidar = calibrations.channels[0]
+        raise ValueError(f"{path} has no keyframe of {lidar} for sample {sample_tokens[without[0]]}")
 
     def grid(values: Any, empty: Any) -> Shaped[np.ndarray, "samples channels ..."]:
         values = np.asarray(values)

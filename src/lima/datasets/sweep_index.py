@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from lima.datasets.index import NuScenesIndex
-from lima.datasets.nuscenes_records import Record
+from lima.datasets.nuscenes_records import Record, camera_channels
 from lima.datasets.recordings import Calibrations, read_calibrations, read_ego_poses
 from lima.datasets.tables import (
     TokenIndex,
@@ -83,7 +83,7 @@ def build_sweep_index(folder: Path, index: NuScenesIndex) -> SweepIndex:
     records[:, 0] = sweeps
     for channel in range(1, records.shape[1]):
         records[:, channel] = _nearest(moments, np.flatnonzero(found["channel"] == channel), moments[sweeps])
-    seen = (records[:, 1:] >= 0).any(axis=1)  # without an image there is nothing to remember
+    seen = (records[:, camera_channels(index)] >= 0).any(axis=1)  # without an image there is nothing to remember
     records, after = records[seen], after[seen]
 
     kept = np.unique(records[records >= 0])
