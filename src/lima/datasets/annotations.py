@@ -28,6 +28,8 @@ def read_boxes(
     )
     instance_index = TokenIndex(paths["instance"], instances["token"])
 
+    attributes = _attributes(paths["sample_annotation"].with_name("attribute.json"))
+    row_of_attribute = {token: row for row, token in enumerate(attributes)}
     path = paths["sample_annotation"]
     parts: dict[str, list[np.ndarray]] = {}
     for rows in read_rows(path):
@@ -44,6 +46,8 @@ def read_boxes(
             ("instance", instance_index.rows(columns["instance_token"], path, "instance_token", names)),
             ("pose", poses(path, columns)),
             ("size", numbers(path, "size", columns["size"], (3,), names)[:, [1, 0, 2]]),
+            ("points", np.array([row.get("num_lidar_pts", -1) + row.get("num_radar_pts", 0) for row in rows])),
+            ("attribute", np.array([row_of_attribute.get(_only(row.get("attribute_tokens")), -1) for row in rows])),
         ):
             parts.setdefault(name, []).append(part)
     boxes = {name: np.concatenate(arrays) for name, arrays in parts.items()} or _no_boxes()
@@ -60,6 +64,9 @@ def read_boxes(
         "box_instances": boxes["instance"][order],
         "box_poses": boxes["pose"][order],
         "box_sizes_m": boxes["size"][order],
+        "attribute_names": text_array(list(attributes.values())),
+        "box_attributes": boxes["attribute"][order],
+        "box_points": boxes["points"][order],
         "box_velocities_mps": _velocities(path, boxes, times_us)[order],
     }
 
@@ -68,7 +75,21 @@ def _no_boxes() -> dict[str, np.ndarray]:
     nothing = np.zeros(0, dtype=np.int64)
     token, flag = tokens_from_strings([]), np.zeros(0, dtype=bool)
     tokens = {"token": token, "previous": token, "next": token, "has_previous": flag, "has_next": flag}
-    return {**tokens, "sample": nothing, "instance": nothing, "pose": np.zeros((0, 7)), "size": np.zeros((0, 3))}
+    numbers_of = {"sample": nothing, "instance": nothing, "points": nothing, "attribute": nothing}
+    return {**tokens, **numbers_of, "pose": np.zeros((0, 7)), "size": np.zeros((0, 3))}
+
+
+def _attributes(path: Path) -> dict[str, str]:
+    """Names by token; nothing where there is no such table."""
+    if not path.is_file():
+        return {}
+    columns = read_columns(path, ("token", "name"))
+    return dict(zip(columns["token"], columns["name"], strict=True))
+
+
+def _only(tokens: list[str] | None) -> str:
+    """The token where there is one; of several attributes none can be said to be the box's."""
+    return tokens[0] if tokens is not None and len(tokens) == 1 else ""
 
 
 def _velocities(

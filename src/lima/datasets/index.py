@@ -32,7 +32,7 @@ class NuScenesIndex:
     channels: the LiDAR first, then the cameras: nuScenes's six clockwise from the front, then any others by name.
     Positions in other arrays are -1, and texts are empty, where there is nothing. Texts are UTF-8 bytes; instances
     and boxes are named by 16 bytes. A pose is a quaternion (w, x, y, z), then a translation in metres. A box's size
-    is length, width, height.
+    is length, width, height; its points are LiDAR's and radar's together, as the table counts them.
     """
 
     scene_names: Shaped[np.ndarray, "scenes"]
@@ -65,6 +65,9 @@ class NuScenesIndex:
     box_poses: Float64[np.ndarray, "boxes 7"]
     box_sizes_m: Float64[np.ndarray, "boxes 3"]
     box_velocities_mps: Float64[np.ndarray, "boxes 3"]
+    attribute_names: Shaped[np.ndarray, "attributes"]
+    box_attributes: Int64[np.ndarray, "boxes"]
+    box_points: Int64[np.ndarray, "boxes"]
 
 
 def build_index(folder: Path) -> NuScenesIndex:

@@ -22,7 +22,7 @@ from lima.datasets.ego_track import EgoTrack, build_track
 from lima.datasets.index import TABLES, NuScenesIndex, build_index
 from lima.datasets.sweep_index import SweepIndex, build_sweep_index
 
-FORMAT = 1  # to be raised with every change of what the arrays mean
+FORMAT = 2  # to be raised with every change of what the arrays mean
 FILE_NAME = "lima-index.npz"
 SWEEPS_FILE_NAME, TRACK_FILE_NAME = "lima-sweeps.npz", "lima-track.npz"
 SMALLEST_BYTES = 32 << 20  # smaller tables are read within a second and leave no file behind
@@ -88,8 +88,9 @@ def _fingerprint(folder: Path) -> tuple[str, int]:
                 f"{path} is missing; a nuScenes version folder holds the tables {', '.join(TABLES)}: was the archive "
                 f"with the metadata unpacked completely, and is {folder} the folder meant?"
             )
-    if (folder / "lidarseg.json").is_file():
-        paths["lidarseg"] = folder / "lidarseg.json"
+    for table in ("lidarseg", "attribute"):  # not every dataset has them
+        if (folder / f"{table}.json").is_file():
+            paths[table] = folder / f"{table}.json"
     states = {table: path.stat() for table, path in paths.items()}
     seen = {"format": FORMAT} | {table: [state.st_size, state.st_mtime_ns] for table, state in states.items()}
     return json.dumps(seen), sum(state.st_size for state in states.values())

@@ -221,6 +221,8 @@ class NuScenesScene:
             velocities_mps=torch.from_numpy(index.box_velocities_mps[boxes].copy()),
             categories=tuple(index.category_names[c].decode() for c in index.box_categories[boxes]),
             instances=tuple(hex_token(index.instance_tokens[i]) for i in index.box_instances[boxes]),
+            points=torch.from_numpy(index.box_points[boxes].copy()) if bool((index.box_points >= 0).all()) else None,
+            attributes=tuple(index.attribute_names[a].decode() if a >= 0 else "" for a in index.box_attributes[boxes]),
         )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from lima.geometry.rigid import RigidTransform
@@ -17,7 +18,9 @@ class Boxes:
 
     centres_m: middle of the box. sizes_m: length along the box's x (forward), width, height. rotations: from the
     box's own axes to the frame's. velocities_mps: in the frame's axes, NaN where unknown. categories: the
-    dataset's own names. instances: the same name for the same thing in every frame.
+    dataset's own names. instances: the same name for the same thing in every frame. points: how many returns of its
+    sensors the dataset counts in each; attributes: what else it says, such as "vehicle.parked", or ""; None where a
+    dataset says nothing.
     """
 
     centres_m: Float64[Tensor, "boxes 3"]
@@ -26,6 +29,8 @@ class Boxes:
     velocities_mps: Float64[Tensor, "boxes 3"]
     categories: tuple[str, ...]
     instances: tuple[str, ...]
+    points: Int64[Tensor, "boxes"] | None = None
+    attributes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.categories) == len(self.instances) == len(self.centres_m):
@@ -48,6 +53,22 @@ class Boxes:
             velocities_mps=target_from_frame.rotate(self.velocities_mps),
             categories=self.categories,
             instances=self.instances,
+            points=self.points,
+            attributes=self.attributes,
+        )
+
+    def chosen(self, rows: Sequence[int]) -> Boxes:
+        """Some of the boxes, in the order asked for."""
+        index = torch.tensor(list(rows), dtype=torch.int64)
+        return Boxes(
+            centres_m=self.centres_m[index],
+            sizes_m=self.sizes_m[index],
+            rotations=self.rotations[index],
+            velocities_mps=self.velocities_mps[index],
+            categories=tuple(self.categories[row] for row in rows),
+            instances=tuple(self.instances[row] for row in rows),
+            points=None if self.points is None else self.points[index],
+            attributes=None if self.attributes is None else tuple(self.attributes[row] for row in rows),
         )
 
     def corners_m(self) -> Float64[Tensor, "boxes 8 3"]:

@@ -1,0 +1,156 @@
+"""`lima detect RUN DATA --labels scene-1in20 --out DIR`: from a pretrained VoxelNet to a detector and its scores."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lima.config import DetectConfig
+from lima.datasets import open_dataset
+from lima.encoder import load_encoder, read_student_config
+from lima.evaluate.detection.detector import Detector, save_detector, student_for_detection
+from lima.evaluate.detection.learner import Learner
+from lima.evaluate.detection.scoring import Detections, detect_split
+from lima.evaluate.probe import ProbeSplit, probe_split
+from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
+from lima.students.student import build_student
+from lima.train.checkpoint import read_last_checkpoint, write_checkpoint
+from lima.train.interruption import Interrupted, StopSignals
+from lima.train.log import Log
+from lima.train.processes import Processes, start_processes
+from lima.train.progress import RunProgress
+from lima.train.run_folder import LABELS, RunFolder, open_run_folder, package_versions, write_atomically
+
+SUBMISSION = "detections.json"
+
+
+def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool = False) -> dict[str, Any]:
+    """Train a detector on the labels in `data`, from the student of `run`; returns its metrics.json.
+
+    run: a folder with student.safetensors and student.json; of these, `start="random"` takes the shape alone. resume:
+    go on from the last checkpoint in `out`; on one CPU thread the weights at the end are bit for bit those of a run
+    that was never stopped.
+
+    `out` then holds the detector (`load_detector`), whose student is also an encoder (`load_encoder`); labels.json, the
+    frames that were learned from; detections.json, the boxes of the validation split in nuScenes's format;
+    metrics.json and log.jsonl. Raises FileExistsError for a folder that is not empty without `resume`, ValueError for
+    settings that do not fit the run or the data, and Interrupted, after a checkpoint, on SIGINT or SIGTERM.
+    """
+    with start_processes() as processes:
+        if processes.world_size > 1:
+            raise ValueError(
+                f"a detector is trained in one process, {processes.world_size} were started: call lima detect without "
+                f"torchrun; several fractions or seeds can run side by side on a GPU each"
+            )
+        student_config = read_student_config(run)
+        dataset = open_dataset(data, config.at_gap)
+        split = probe_split(dataset, config)
+        labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.train_split)
+        detector = start_detector(run, config)
+        folder = open_run_folder(out, data, config, labels.tokens, resume, started_from=run)
+        write_atomically(out / LABELS, labels.as_json())
+        seconds = _learn(detector, labels, split, folder, config, processes)
+        save_detector(out, detector, student_config)
+        started = time.perf_counter()
+        found = detect_split(detector, split.val, config.sweeps, config.max_age_s)
+        found.write_submission(out / SUBMISSION)
+        scoring_s = time.perf_counter() - started
+        metrics = {
+            "command": "detect",
+            "config": {**asdict(config), "data": str(data.resolve())},
+            "results": {"detection": {**found.scores.as_dict(), "annotated": found.annotated}},
+            "start": config.start,
+            "started_from": str(run.resolve()),
+            "labels": labels.summary(),
+            "split": split.how,
+            "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
+            "seconds": {"training": seconds, "detecting": scoring_s},
+            "versions": package_versions(),
+        }
+        write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        print(scores_in_words(found))
+        return metrics
+
+
+def start_detector(run: Path, config: DetectConfig) -> Detector:
+    """The student of the run, or a fresh one of its shape, under a fresh head. The seed decides what is fresh."""
+    torch.manual_seed(config.seed)
+    student = student_for_detection(build_student(read_student_config(run)))
+    if config.start == "pretrained":
+        student.load_state_dict(load_encoder(run).student.state_dict())
+    torch.manual_seed(config.seed)  # the head is the same whatever the student
+    return Detector(student, config.detector)
+
+
+def _learn(
+    detector: Detector,
+    labels: LabelList,
+    split: ProbeSplit,
+    folder: RunFolder,
+    config: DetectConfig,
+    processes: Processes,
+) -> float:
+    """The loop: from the last checkpoint in the folder, or from the beginning, to the end; returns its seconds."""
+    started = time.perf_counter()
+    learner = Learner(detector, labels, config, processes.device)
+    progress = RunProgress(learner.steps, config.log_every_steps, quiet=not processes.first, what="detect")
+    if (found := read_last_checkpoint(folder.checkpoints, range(0), processes, progress.say)) is not None:
+        learner.load(found)
+    for line in _announcement(learner, split):
+        progress.say(line)
+    with StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
+        progress.start(learner.step)
+        while learner.step < learner.steps:
+            before = time.perf_counter()
+            report = learner.train_step()
+            progress.step(learner.step, report["loss"]["total"], report["learning_rate"])
+            if learner.step % config.log_every_steps == 0 or learner.step == learner.steps:
+                log.write({**report, "seconds": time.perf_counter() - before})
+            last = learner.step == learner.steps
+            stop = signals.received > 0 and not last
+            if stop or last or learner.step % config.checkpoint_every_steps == 0:
+                write_checkpoint(folder.checkpoints, learner.checkpoint(), processes)
+            if stop:
+                number = signal.Signals(signals.received)
+                raise Interrupted(
+                    number,
+                    f"{number.name}: stopped after step {learner.step} of {learner.steps}, checkpoint written; the "
+                    f"same command with --resume goes on",
+                )
+    return time.perf_counter() - started
+
+
+def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
+    config, labels = learner.config, learner.labels
+    names = labels.summary()["sequences"]
+    listed = ", ".join(names[:8]) + (f" … ({len(names)})" if len(names) > 8 else "")
+    val = sum(len(sequence) for sequence in split.val)
+    done = f", {learner.step} of them done" if learner.step else ""
+    balance = f" ({learner.frames_of_epoch} an epoch, class-balanced)" if config.class_balanced else ""
+    weights = sum(parameter.numel() for parameter in learner.detector.parameters())
+    lines = [
+        f"labels {labels.fraction}: {len(labels)} keyframes of {listed}; list {labels.hash}",
+        f"{learner.steps / learner.steps_of_epoch:g} epochs x {len(labels)} keyframes{balance} / batches of "
+        f"{learner.batch} = {learner.steps} steps{done}, from {config.start} weights; {config.detector.head} head, "
+        f"{weights / 1e6:.2f} M parameters; {val} keyframes of {config.val_split} are scored at the end",
+        learner.history_words(),
+    ]
+    if config.ground_truth_sampling:
+        lines.append(f"ground-truth sampling from {len(learner.bank)} things of the labelled keyframes")
+    return lines
+
+
+def scores_in_words(found: Detections) -> str:
+    """mAP, NDS and the precision of every class that is annotated, on three lines."""
+    scores = found.scores
+    classes = ", ".join(
+        f"{name} {100 * precision:.1f}" for name, precision in scores.class_precisions.items() if found.annotated[name]
+    )
+    errors = ", ".join(f"{name} {error:.2f}" for name, error in scores.mean_errors.items())
+    return f"mAP {100 * scores.mean_precision:.2f} %, NDS {100 * scores.nds:.2f} %\nAP {classes}\nerrors {errors}"

@@ -1,0 +1,81 @@
+"""Ground-truth sampling (SECOND, Yan et al. 2018): things of other keyframes, set down where they were seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+
+from lima.evaluate.detection.classes import DETECTION_CLASSES
+from lima.evaluate.detection.examples import Example
+from lima.evaluate.detection.lidar_boxes import LENGTH, WIDTH, YAW, LidarBoxes, X, Y
+from lima.evaluate.detection.nms import rotated_iou
+
+MIN_POINTS = 5
+WANTED = {
+    "car": 2,
+    "truck": 3,
+    "construction_vehicle": 7,
+    "bus": 4,
+    "trailer": 6,
+    "barrier": 2,
+    "motorcycle": 6,
+    "bicycle": 6,
+    "pedestrian": 2,
+    "traffic_cone": 2,
+}
+"""things of a class that a keyframe is filled up to: OpenPCDet's numbers for nuScenes"""
+MAX_THINGS = 2000  # of a class, in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Thing:
+    """One box with its points, in the LiDAR's frame of its own keyframe."""
+
+    box: LidarBoxes
+    points: Float32[Tensor, "points 5"]
+
+
+class ObjectBank:
+    """Things by class, gathered from the keyframes that are learned from and from no others."""
+
+    def __init__(self) -> None:
+        self._things: list[list[Thing]] = [[] for _ in DETECTION_CLASSES]
+
+    def __len__(self) -> int:
+        return sum(len(things) for things in self._things)
+
+    def add(self, example: Example) -> None:
+        """Take the things of an example that have at least five points; of a class the first 2000."""
+        inside = example.boxes.contain(example.points[:, :3])
+        for row in range(len(example.boxes)):
+            things = self._things[int(example.boxes.classes[row])]
+            points = example.points[inside[row]]
+            if len(points) >= MIN_POINTS and len(things) < MAX_THINGS:
+                things.append(Thing(example.boxes[torch.tensor([row])], points))
+
+    def fill_up(self, example: Example, generator: torch.Generator) -> Example:
+        """The example with things added until every class has `WANTED`, where they overlap nothing seen from above.
+
+        Points of the example inside an added box give way to the thing's own.
+        """
+        boxes, added = example.boxes, []
+        for cls, name in enumerate(DETECTION_CLASSES):
+            missing = WANTED[name] - int((example.boxes.classes == cls).sum())
+            things = self._things[cls]
+            for place in torch.randperm(len(things), generator=generator)[: max(missing, 0)].tolist():
+                thing = things[place]
+                if not bool((rotated_iou(_rectangles(thing.box), _rectangles(boxes)) > 0).any()):
+                    boxes = LidarBoxes.concatenate([boxes, thing.box])
+                    added.append(thing)
+        if not added:
+            return example
+        new = LidarBoxes.concatenate([thing.box for thing in added])
+        kept = ~new.contain(example.points[:, :3]).any(dim=0)
+        return Example(example.token, torch.cat([example.points[kept], *(thing.points for thing in added)]), boxes)
+
+
+def _rectangles(boxes: LidarBoxes) -> Tensor:
+    return boxes.values[:, [X, Y, LENGTH, WIDTH, YAW]]
