@@ -70,7 +70,8 @@ def line(name: str, root: Path) -> str:
         per_second(sequence, labelled, labels) if labelled else "–",
         per_second(sequence, every, pixels) if sizes else "–",
     ]
-    return f"| {name} | {len(frame.sweep.points_lidar):,} | {images} | {' | '.join(cells)} |".replace(",", " ", 1)
+    count = f"{len(frame.sweep.points_lidar):,}".replace(",", " ")
+    return f"| {name} | {count} | {images} | {' | '.join(cells)} |"
 
 
 def points(_: Frame) -> None:
