@@ -6,8 +6,8 @@
 Known errors are put into drives: outlines are moved as a wrong mount or a wrong clock would move them, poses are
 disturbed. A mount is wrong about or along each of its three axes. `found` counts the errors that become a finding that
 is wrong: with the settings of the command (default), with a tolerance of 0.2 degrees and 3 cm (strict), and so against
-a reference from the other drives or, where there is only one, from its first half (reference). Without errors the same
-columns count false alarms.
+a reference (reference): from the other drives or, where there is only one, from every other of its frames, the frames
+between being tried. Without errors the same columns count false alarms.
 """
 
 from __future__ import annotations
@@ -88,11 +88,12 @@ def measure(data: Path, drives: int, cameras: int, clean: bool) -> Iterator[Case
     places = [_clean_places(each) for each in looks]
     for number, looked in enumerate(looks):
         others = places[:number] + places[number + 1 :]
-        reference, half = (_reference(others), looked) if others else _from_first_half(looked)
+        reference, half = (_reference(others), looked) if others else _from_every_other_frame(looked)
         yield from _clean(looked, reference, half)
         if not clean:
+            yield from _clock_cases(half)
             yield from _camera_cases(half, reference, cameras, number)
-            yield from _common_cases(half, reference)
+            yield from _lidar_cases(half)
             yield from _pose_cases(looked)
 
 
@@ -127,17 +128,21 @@ def _camera_cases(looked: Looked, reference: Reference, cameras: int, turn: int)
                 yield found
 
 
-def _common_cases(looked: Looked, reference: Reference) -> Iterator[Case]:
-    """The LiDAR mounted otherwise, and the clock of all cameras off."""
+def _lidar_cases(looked: Looked) -> Iterator[Case]:
+    """The LiDAR mounted otherwise; with one camera that is the same as the camera."""
     where = _lidar_m(looked)
-    if len(looked.evidences) > 1:
-        for axis in range(6):
-            size = (TURNS_DEG if axis < 3 else MOVES_M)[1]
-            offset = torch.zeros(6, dtype=torch.float64)
-            offset[axis] = size
-            wrong = [evidence.moved(lidar_moves(evidence, offset, where)) for evidence in looked.evidences]
-            kind = f"LiDAR {'turned about' if axis < 3 else 'moved'} {LIDAR_AXES[axis % 3]}"
-            yield _case(looked, kind, size, "all", align(wrong, where), None)
+    for axis in range(6 if len(looked.evidences) > 1 else 0):
+        size = (TURNS_DEG if axis < 3 else MOVES_M)[1]
+        offset = torch.zeros(6, dtype=torch.float64)
+        offset[axis] = size
+        wrong = [evidence.moved(lidar_moves(evidence, offset, where)) for evidence in looked.evidences]
+        kind = f"LiDAR {'turned about' if axis < 3 else 'moved'} {LIDAR_AXES[axis % 3]}"
+        yield _case(looked, kind, size, "all", align(wrong, where), None)
+
+
+def _clock_cases(looked: Looked) -> Iterator[Case]:
+    """The clock of all cameras off."""
+    where = _lidar_m(looked)
     for size in LATE_S:
         wrong = [evidence.moved(_late_moves(looked, evidence, size)) for evidence in looked.evidences]
         alignment = align(wrong, where)
@@ -248,31 +253,30 @@ def _reference(places: Sequence[dict[str, tuple[float, ...]]]) -> Reference:
     return Reference({camera: tuple(map(median, zip(*each, strict=True))) for camera, each in found.items()})
 
 
-def _from_first_half(looked: Looked) -> tuple[Reference, Looked]:
-    """What the first half says, and the second half."""
-    middle = len(looked.facts) // 2
-    first, second = _frames(looked, 0, middle), _frames(looked, middle, len(looked.facts))
-    return _reference([_clean_places(first)]), second
+def _from_every_other_frame(looked: Looked) -> tuple[Reference, Looked]:
+    """What every other frame says, and the frames between."""
+    return _reference([_clean_places(_frames(looked, 0))]), _frames(looked, 1)
 
 
-def _frames(looked: Looked, start: int, stop: int) -> Looked:
+def _frames(looked: Looked, start: int) -> Looked:
+    """Every other frame from `start` on."""
     evidences = []
     for evidence in looked.evidences:
-        shown = torch.arange(start, min(stop, evidence.frames))
-        kept = (evidence.frame >= start) & (evidence.frame < stop)
+        shown = torch.arange(start, evidence.frames, 2)
+        kept = evidence.frame % 2 == start
         evidences.append(
             replace(
                 evidence,
                 stretches_cam=evidence.stretches_cam[kept],
-                frame=evidence.frame[kept] - start,
+                frame=torch.div(evidence.frame[kept] - start, 2, rounding_mode="floor"),
                 maps=evidence.maps[shown],
                 cam_from_ego=evidence.cam_from_ego[shown],
-                place=evidence.place[shown] - int(evidence.place[start]),
+                place=torch.unique(evidence.place[shown], return_inverse=True)[1],
                 velocity_mps=evidence.velocity_mps[shown],
                 turn_radps=evidence.turn_radps[shown],
             )
         )
-    return replace(looked, facts=looked.facts[start:stop], sweeps=looked.sweeps[start:stop], evidences=tuple(evidences))
+    return replace(looked, facts=looked.facts[start::2], sweeps=looked.sweeps[start::2], evidences=tuple(evidences))
 
 
 def lines(cases: Sequence[Case]) -> list[str]:

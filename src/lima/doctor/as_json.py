@@ -15,7 +15,7 @@ def as_json(examination: Examination) -> dict[str, Any]:
     return {
         "dataset": examination.dataset,
         "wrong": bool(examination.wrong),
-        "findings": [_plain(finding) for finding in examination.findings],
+        "findings": [plain(finding) for finding in examination.findings],
         "drives_there": examination.drives_there,
         "drives": [_drive(drive) for drive in examination.drives],
         "stopped": examination.stopped,
@@ -29,7 +29,7 @@ def _drive(drive: DriveReport) -> dict[str, Any]:
         "frames": len(drive.sequence),
         "frames_read": len(drive.facts),
         "travelled_m": drive.travelled_m,
-        "sensors": _plain(drive.times),
+        "sensors": plain(drive.times),
         "sweeps": [
             {
                 "frame": frame.index,
@@ -52,8 +52,8 @@ def _drive(drive: DriveReport) -> dict[str, Any]:
             }
             for (camera, size_px), seen in _images(drive).items()
         ],
-        "alignment": _plain(drive.alignment),
-        "following": _plain(drive.following),
+        "alignment": plain(drive.alignment),
+        "following": plain(drive.following),
     }
 
 
@@ -66,14 +66,14 @@ def _images(drive: DriveReport) -> dict[tuple[str, tuple[int, int]], list[float]
     return seen
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
     """Dataclasses as dictionaries, tuples as lists, NaN as null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
