@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence as Series
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from lima.config import DetectorConfig, StudentConfig
 from lima.encoder import load_encoder, save_student
+from lima.evaluate.detection.anchor_head import AnchorHead
 from lima.evaluate.detection.bev import BevBackbone
 from lima.evaluate.detection.bev_map import STRIDE, BevMap
 from lima.evaluate.detection.center_head import CenterHead
@@ -41,9 +43,9 @@ class Detector(nn.Module):
         self.bev = BevBackbone(backbone.bev_dim, config.bev_width, config.bev_layers, up)
         cell_m = (grid.size_m[0] * STRIDE / up, grid.size_m[1] * STRIDE / up)
         bev_map = BevMap((grid.low_m[0], grid.low_m[1]), cell_m, rows * up, cols * up)
-        self.head = CenterHead(self.bev.dim, bev_map, config.head_channels)
+        self.head = _head(self.bev.dim, bev_map, config)
 
-    def forward(self, batch: Batch, seconds_before: Float[Tensor, "points"]) -> list[tuple[Tensor, Tensor]]:
+    def forward(self, batch: Batch, seconds_before: Float[Tensor, "points"]) -> Any:
         """What the head says about the sweeps of the batch."""
         found = self.student.backbone(self.student.voxels(batch, seconds_before))
         return self.head(self.bev(self.student.backbone.bev(found.out, batch.sweeps)))
@@ -69,6 +71,15 @@ class Detector(nn.Module):
             parts.append(of_class[rotated_nms(rectangles, of_class.scores, self.config.nms_iou)])
         kept = LidarBoxes.concatenate(parts) if parts else boxes
         return kept[torch.argsort(kept.scores, descending=True, stable=True)[:MAX_BOXES]]
+
+
+def _head(in_dim: int, bev_map: BevMap, config: DetectorConfig) -> CenterHead | AnchorHead:
+    """The head that the settings name. Raises ValueError for another name."""
+    if config.head == "centerpoint":
+        return CenterHead(in_dim, bev_map, config.head_channels)
+    if config.head == "second":
+        return AnchorHead(in_dim, bev_map)
+    raise ValueError(f"a head is centerpoint or second, got {config.head!r}")
 
 
 def student_for_detection(student: Student) -> VoxelNetStudent:

@@ -11,6 +11,8 @@ from torch import nn
 
 from lima.config import DetectConfig
 from lima.data.lanes import random_generator
+from lima.evaluate.detection.anchor_head import AnchorHead
+from lima.evaluate.detection.anchors import measured_shapes
 from lima.evaluate.detection.balance import balanced_epoch, balanced_length
 from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.detector import Detector
@@ -54,8 +56,8 @@ class Learner:
         self._kept_bytes = 0
         self.bank = ObjectBank()
         self.frames_of_class: list[list[int]] = [[] for _ in DETECTION_CLASSES]
-        if config.class_balanced or config.ground_truth_sampling:
-            self._look_through(say)
+        if config.class_balanced or config.ground_truth_sampling or config.detector.head == "second":
+            self._look_through(detector, say)
         self.frames_of_epoch = balanced_length(self.frames_of_class) if config.class_balanced else len(labels)
         if self.frames_of_epoch == 0:
             raise ValueError(f"none of the {len(labels)} labelled keyframes has a box of a class that is detected")
@@ -112,17 +114,21 @@ class Learner:
             "boxes": sum(len(example) for example in boxes),
         }
 
-    def _look_through(self, say: Callable[[str], None]) -> None:
-        """One pass over the labelled keyframes: which classes each holds, and things for the bank."""
+    def _look_through(self, detector: Detector, say: Callable[[str], None]) -> None:
+        """One pass over the labelled keyframes: which classes each holds, things for the bank, sizes for anchors."""
         gathered = torch.randperm(len(self._places), generator=random_generator(self.config.seed, "bank"))[:BANK_FRAMES]
         from_these = set(gathered.tolist())
         say(f"looking through {len(self._places)} labelled keyframes")
+        boxes = []
         for number in range(len(self._places)):
             example = self._example(number)
             for cls in torch.unique(example.boxes.classes).tolist():
                 self.frames_of_class[cls].append(number)
             if self.config.ground_truth_sampling and number in from_these:
                 self.bank.add(example)
+            boxes.append(example.boxes)
+        if isinstance(detector.head, AnchorHead):
+            detector.head.shapes.copy_(measured_shapes(boxes))
 
     def _frames_of_step(self) -> list[int]:
         epoch, place = divmod(self.step, self.steps_of_epoch)

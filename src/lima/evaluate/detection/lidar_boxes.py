@@ -74,12 +74,15 @@ class LidarBoxes:
 
     def contain(self, points_lidar: Float32[Tensor, "points 3"], margin_m: float = 0.0) -> Bool[Tensor, "boxes points"]:
         """Which points lie in which box, faces and a margin included."""
-        centres, sizes = self.values[:, :3], self.values[:, LENGTH:YAW]
         inside = torch.zeros(len(self), len(points_lidar), dtype=torch.bool, device=points_lidar.device)
-        for box, (centre, size, rotation) in enumerate(zip(centres, sizes, self.rotations(), strict=True)):
-            near = ((points_lidar[:, :2] - centre[:2]).abs() <= size[:2].norm() / 2 + margin_m).all(dim=1)
-            local = (points_lidar[near] - centre) @ rotation
-            inside[box, near] = (local.abs() <= size / 2 + margin_m).all(dim=1)
+        x, order = points_lidar[:, 0].sort()
+        reach = self.values[:, [LENGTH, WIDTH]].norm(dim=1) / 2 + 2 * margin_m
+        starts = torch.searchsorted(x, self.values[:, X] - reach).tolist()
+        stops = torch.searchsorted(x, self.values[:, X] + reach, right=True).tolist()
+        for box, rotation in enumerate(self.rotations()):
+            rows = order[starts[box] : stops[box]]  # no others are near enough
+            local = (points_lidar[rows] - self.values[box, :3]) @ rotation
+            inside[box, rows] = (local.abs() <= self.values[box, LENGTH:YAW] / 2 + margin_m).all(dim=1)
         return inside
 
     def corners_bev(self) -> Float32[Tensor, "boxes 4 2"]:

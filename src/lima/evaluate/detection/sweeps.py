@@ -11,6 +11,7 @@ from torch import Tensor
 from lima.data.between import RecordedBetween
 from lima.scene import Frame, Sequence, Sweep
 
+ALL = 1000  # more than any sensor turns between two keyframes
 NEAR_M = 1.0  # a past sweep's points nearer than this along x and y are the vehicle itself, which has moved on
 
 
@@ -26,7 +27,7 @@ class SweepHistory:
         if sweeps < 1:
             raise ValueError(f"at least the keyframe's own sweep is needed, got sweeps = {sweeps}")
         self._sequence, self._sweeps, self._max_age_ns = sequence, sweeps, int(max_age_s * 1e9)
-        self._between = _between(sequence, sweeps - 1) if sweeps > 1 else None
+        self._between = _between(sequence) if sweeps > 1 else None
         self.from_keyframes = self._between is None
         own = [(time, index, False) for index, time in enumerate(sequence.timestamps_ns)]
         others = [] if self._between is None else list(enumerate(self._between.timestamps_ns))
@@ -59,11 +60,11 @@ def _columns(points: Tensor, intensity: Tensor, age_s: float) -> Tensor:
     return torch.cat([points, intensity[:, None], torch.full((len(points), 1), age_s)], dim=1)
 
 
-def _between(sequence: Sequence, most: int) -> Sequence | None:
-    """What was recorded between the keyframes; None where there is nothing."""
+def _between(sequence: Sequence) -> Sequence | None:
+    """All that was recorded between the keyframes; None where there is nothing."""
     if not isinstance(sequence, RecordedBetween):
         return None
     try:
-        return sequence.between(most)
+        return sequence.between(ALL)
     except ValueError:  # the tables know of no sweeps there
         return None

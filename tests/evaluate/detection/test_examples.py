@@ -1,0 +1,143 @@
+"""Oracles: laws. What lies in a box still does after both are turned; overlaps and shares counted one by one."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from lima.evaluate.detection.balance import balanced_epoch, balanced_length
+from lima.evaluate.detection.examples import Example, augmented, collate, read_example, transformed
+from lima.evaluate.detection.lidar_boxes import LidarBoxes
+from lima.evaluate.detection.nms import rotated_iou
+from lima.evaluate.detection.object_bank import MIN_POINTS, WANTED, ObjectBank
+from lima.evaluate.detection.sweeps import SweepHistory
+from lima.geometry.boxes import Boxes
+from tests.evaluate.detection.drives import HandMadeDrive
+from tests.evaluate.detection.lidar_boxes import spread_boxes
+
+
+def crowded(seed: int, points: int = 4000) -> Example:
+    """Boxes, and points all over the place."""
+    generator = torch.Generator().manual_seed(seed)
+    positions = (torch.rand(points, 3, generator=generator) - 0.5) * torch.tensor([40.0, 30.0, 4.0])
+    others = torch.rand(points, 2, generator=generator)
+    return Example(f"example {seed}", torch.cat([positions, others], dim=1), spread_boxes(seed))
+
+
+def test_inside_as_boxes_in_the_world_say_it() -> None:
+    example = crowded(0)
+    boxes = example.boxes
+    world = Boxes(
+        boxes.values[:, :3].double(),
+        boxes.values[:, 3:6].double(),
+        boxes.rotations().double(),
+        torch.zeros(12, 3, dtype=torch.float64),
+        ("",) * 12,
+        ("",) * 12,
+    )
+    inside = boxes.contain(example.points[:, :3])
+    assert torch.equal(inside, world.contain(example.points[:, :3]))
+    assert int(inside.sum()) > 20
+    wider = boxes.contain(example.points[:, :3], margin_m=0.5)
+    assert bool((wider | ~inside).all())
+    assert int(wider.sum()) > int(inside.sum())
+
+
+@pytest.mark.parametrize("negate", [(False, False), (True, False), (False, True), (True, True)])
+def test_points_stay_in_their_boxes_and_velocities_turn_along(negate: tuple[bool, bool]) -> None:
+    example = crowded(1)
+    found = transformed(example, *negate, angle=0.7, scale=1.1)
+    inside = example.boxes.contain(example.points[:, :3])
+    assert int((inside != found.boxes.contain(found.points[:, :3])).sum()) <= 1  # rounding at a face
+    assert torch.equal(found.points[:, 3:], example.points[:, 3:])
+    later = Example("", example.points, example.boxes)
+    later.boxes.values[:, :2] += 0.5 * example.boxes.values[:, 7:].nan_to_num()  # half a second later
+    moved = transformed(later, *negate, angle=0.7, scale=1.1).boxes.values[:, :2] - found.boxes.values[:, :2]
+    assert torch.allclose(moved, 0.5 * found.boxes.values[:, 7:].nan_to_num(), atol=1e-5)
+
+
+def test_chance_is_the_generators() -> None:
+    first = augmented(crowded(2), torch.Generator().manual_seed(3))
+    again = augmented(crowded(2), torch.Generator().manual_seed(3))
+    other = augmented(crowded(2), torch.Generator().manual_seed(4))
+    assert torch.equal(first.points, again.points)
+    assert not torch.allclose(first.points, other.points)
+    scale = float(first.points[:, :3].norm() / crowded(2).points[:, :3].norm())
+    assert 0.95 <= scale <= 1.05
+
+
+def test_a_keyframe_as_an_example() -> None:
+    example = read_example(SweepHistory(HandMadeDrive(3), 10, 0.55), 2)
+    assert example.token == "frame at 1.00"
+    assert len(example.boxes) == 1
+    assert int(example.boxes.contain(example.points[:, :3]).sum()) == 2  # the post, now and half a second ago
+    batch, seconds = collate([example, crowded(0, points=7)])
+    assert batch.sweeps == 2
+    assert batch.sweep_of_point.bincount().tolist() == [len(example.points), 7]
+    assert torch.equal(seconds[-7:], crowded(0, points=7).points[:, 4])
+
+
+def test_boxes_without_a_point_are_not_learned() -> None:
+    class Empty(HandMadeDrive):
+        def frame(self, index: int):  # type: ignore[no-untyped-def]
+            frame = super().frame(index)
+            far = frame.sweep.points_lidar + torch.tensor([0.0, 0.0, 50.0])
+            object.__setattr__(frame.sweep, "points_lidar", far)
+            return frame
+
+    assert len(read_example(SweepHistory(Empty(2), 1, 1.0), 0).boxes) == 0
+
+
+def test_things_are_set_down_where_they_were_and_hide_what_was_there() -> None:
+    bank = ObjectBank()
+    for seed in range(6):
+        bank.add(crowded(seed, points=20000))
+    assert len(bank) > 20
+    bare = Example("bare", crowded(9).points, spread_boxes(9)[torch.tensor([0, 5])])
+    found = bank.fill_up(bare, torch.Generator().manual_seed(0))
+    added = found.boxes[torch.arange(2, len(found.boxes))]
+    assert len(added) > 5
+    rectangles = found.boxes.values[:, [0, 1, 3, 4, 6]]
+    overlap = rotated_iou(rectangles, rectangles)
+    assert float((overlap - torch.diag(overlap.diagonal())).max()) == 0
+    for name, cls in (("car", 0), ("pedestrian", 5), ("truck", 1), ("construction_vehicle", 4)):
+        assert int((found.boxes.classes == cls).sum()) <= max(WANTED[name], int((bare.boxes.classes == cls).sum()))
+    inside = added.contain(found.points[:, :3])
+    assert int(inside.sum(dim=1).min()) >= MIN_POINTS
+    own = {tuple(point) for point in bare.points[added.contain(bare.points[:, :3]).any(dim=0)].tolist()}
+    assert own
+    assert not own & {tuple(point) for point in found.points.tolist()}
+    assert torch.equal(found.points, bank.fill_up(bare, torch.Generator().manual_seed(0)).points)
+    assert bank.fill_up(crowded(0), torch.Generator().manual_seed(0)) is not None
+
+
+def test_an_empty_bank_changes_nothing() -> None:
+    example = crowded(0)
+    assert ObjectBank().fill_up(example, torch.Generator()) is example
+
+
+def test_every_class_is_drawn_as_often() -> None:
+    frames_of_class = [list(range(100)), [3, 4], [], [7], list(range(0, 100, 2))]
+    total = balanced_length(frames_of_class)
+    assert total == (100 + 2 + 1 + 50) // 4 * 4
+    epoch = balanced_epoch(frames_of_class, torch.Generator().manual_seed(0))
+    assert len(epoch) == total
+    assert epoch.count(7) >= total // 4
+    assert abs(epoch.count(3) + epoch.count(4) - total / 4) < 6  # and by chance for the two common classes
+    assert epoch != sorted(epoch)
+    assert balanced_epoch(frames_of_class, torch.Generator().manual_seed(1)) != epoch
+    assert balanced_epoch([[], []], torch.Generator()) == []
+    assert math.isclose(balanced_length([]), 0)
+
+
+def test_boxes_there_and_back() -> None:
+    """From the world to the LiDAR's frame: the car around the first post is where that post is seen."""
+    frame = HandMadeDrive(3).frame(2)
+    assert frame.read_boxes is not None
+    found, kept = LidarBoxes.of(frame.read_boxes(), frame.sweep.world_from_lidar)
+    assert kept.tolist() == [0]
+    assert torch.allclose(found.values[0, :3], frame.sweep.points_lidar[0], atol=1e-4)
+    turned = frame.sweep.world_from_lidar.rotation @ found.rotations()[0].double()
+    assert torch.allclose(turned, torch.eye(3, dtype=torch.float64), atol=1e-5)
