@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lima import cli, recipes
-from lima.cli import Demo, Pretrain, Probe, Report, Simulate, Targets, parse
+from lima.cli import Command, Demo, Pretrain, Probe, Report, Simulate, Targets, parse
+from lima.commands.segmentation import Efficiency, Finetune, Generalisation, Predict, Score
 
 
 def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -101,6 +103,35 @@ def test_the_other_commands_take_their_settings() -> None:
     assert demo.size == "small"
 
 
+def parsed(line: str) -> Command:
+    return parse(line.split())
+
+
+def test_fine_tuning_and_what_is_done_with_it() -> None:
+    finetune = parsed("finetune R D --out O --labels scene-1in100 --start random --seed 3 --epochs 5")
+    assert isinstance(finetune, Finetune)
+    assert (finetune.config.labels, finetune.config.start, finetune.config.seed) == ("scene-1in100", "random", 3)
+    assert finetune.config.learning == replace(recipes.finetune_lima(), epochs=5)
+    for protocol, recipe in recipes.PROTOCOLS.items():
+        named = parsed(f"finetune R D --out O --protocol {protocol}")
+        assert isinstance(named, Finetune)
+        assert (named.protocol, named.config.learning) == (protocol, recipe())
+    several = "efficiency D --out O --runs lima=A,B one=C --labels scene-1in9 all --protocol slidr --steps 9"
+    efficiency = parsed(several)
+    assert isinstance(efficiency, Efficiency)
+    assert (efficiency.runs, efficiency.labels) == (("lima=A,B", "one=C"), ("scene-1in9", "all"))
+    assert efficiency.config == replace(recipes.finetune_slidr(), steps=9)
+    others = parsed("generalisation --out O --runs A --data rain=D E --labels all --no-random")
+    assert isinstance(others, Generalisation)
+    assert (others.data, others.labels, others.no_random) == (("rain=D", "E"), "all", True)
+    predict = parsed("predict F D --out O --split test --views 4")
+    assert isinstance(predict, Predict)
+    assert (predict.split, predict.views) == ("test", 4)
+    score = parsed("score F D --json S")
+    assert isinstance(score, Score)
+    assert (score.split, score.views, score.json) == ("val", 1, Path("S"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -108,6 +139,9 @@ def test_the_other_commands_take_their_settings() -> None:
         ("pretrain {empty}/nowhere --out {empty}/run", "nowhere"),
         ("probe {empty} {empty}", "is not the folder of a pretraining run"),
         ("report {empty}", "is not the folder of a pretraining run"),
+        ("score {empty} {empty}", "is not a folder of fine-tuning that has finished"),
+        ("efficiency {empty} --out {empty}/e --runs {empty} --labels scene-1in2 scan-1in2", "cannot share a table"),
+        ("efficiency {empty} --out {empty}/e --runs {empty} --labels 1%", "labels are all, scene-1inN or scan-1inN"),
         ("simulate {empty}/sim --scenes 0", "scenes"),
         ("simulate {empty}/sim --town atlantis", "atlantis"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lima.cli import Pretrain, Probe, Report, Simulate, parse
+from lima.cli import Finetune, Pretrain, Probe, Report, Simulate, parse
 from lima.datasets import open_dataset
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -28,10 +28,12 @@ def lima(command: str) -> None:
 
 def test_every_command_is_understood() -> None:
     kinds = [type(parse(command.split())) for command in COMMANDS]
-    assert len(kinds) == 4
+    assert len(kinds) == 5
     assert kinds[0] is Simulate
     assert issubclass(kinds[1], Pretrain)
-    assert kinds[2:] == [Probe, Report]
+    assert kinds[2] is Probe
+    assert issubclass(kinds[3], Finetune)
+    assert kinds[4] is Report
 
 
 def test_every_page_it_links_to_is_there() -> None:
@@ -45,6 +47,8 @@ def test_the_way_from_drives_to_features(simulated_nuscenes: Path, tmp_path: Pat
     data, run = simulated_nuscenes, tmp_path / "run"
     lima(f"pretrain {data} --out {run} --cache {tmp_path / 'features'} {SMALL}")
     lima(f"probe {run} {data} --epochs 1 --points-per-sweep 256 --seeds 0 1")
+    lima(f"finetune {run} {data} --labels scene-1in2 --out {run}-1in2 --steps 2 --batch 2 --scorings 1")
+    assert (tmp_path / "run-1in2" / "labels.json").exists()
     lima(f"report {run}")
     page = (run / "report.html").read_text()
     assert "random initialisation" in page
