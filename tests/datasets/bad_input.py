@@ -332,7 +332,7 @@ FAMILY = (
         SYNTH4D_SCAN,
         {
             "missing file": Refused((SYNTH4D_LABELS, "is missing"), missing(SYNTH4D_LABELS), FileNotFoundError),
-            "empty file": Refused((SYNTH4D_SCAN, "not a readable array"), content(SYNTH4D_SCAN, "")),
+            "empty file": Refused((SYNTH4D_SCAN, "not a readable .npy array"), content(SYNTH4D_SCAN, "")),
             "truncated file": Refused((SYNTH4D_SCAN, "truncated?"), half(SYNTH4D_SCAN)),
             "wrong type of numbers": Refused(
                 (SYNTH4D_SCAN, "floats were expected"), array(SYNTH4D_SCAN, np.array([["a", "b", "c", "d"]]))

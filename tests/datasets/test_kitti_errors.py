@@ -241,9 +241,9 @@ STF = (
     Damage("missing labels", FileNotFoundError, (STF_LABELS, "is missing"), missing(STF_LABELS)),
 )  # fmt: skip
 SYNTH4D = (
-    Damage("truncated array", ValueError, (SYNTH_SCAN, "not a readable array", "truncated"),
+    Damage("truncated array", ValueError, (SYNTH_SCAN, "not a readable .npy array", "truncated"),
            cut_short(SYNTH_SCAN, 300)),
-    Damage("empty file", ValueError, (SYNTH_SCAN, "not a readable array"), content(SYNTH_SCAN, b"")),
+    Damage("empty file", ValueError, (SYNTH_SCAN, "not a readable .npy array"), content(SYNTH_SCAN, b"")),
     Damage("array that lies down", ValueError, (SYNTH_SCAN, "shape (3, 50)", "(points, 4) floats", "transposed"),
            points(SYNTH_SCAN, lambda scan: scan[:, :3].T)),
     Damage("array of words", ValueError, (SYNTH_SCAN, "<U1 numbers of shape (1, 4)"),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 
-from lima.datasets.scan_files import image_size, read_pixels
+from lima.datasets.scan_files import first_image_size, read_pixels
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.rigid import RigidTransform
 from lima.scene import CameraImage
@@ -64,10 +64,11 @@ def rectified_camera(
     size_px: of the images, where the calibration tells; else the first image tells. KITTI counts pixels from the
     centre of the first, as this project does. Raises FileNotFoundError, ValueError.
     """
-    ending, first = _first_image(folder)
+    images = _images(folder)
+    ending, first = images[0].suffix, images[0]
     promised_by = f"what {where} promises"
     if size_px is None:
-        size_px = image_size(first)
+        first, size_px = first_image_size(images)
         promised_by = f"the first image of {folder.name}, {first.name},"
     width_px, height_px = size_px
     intrinsics = projection[:, :3]
@@ -94,8 +95,8 @@ def has_images(folder: Path) -> bool:
     return folder.is_dir() and any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.iterdir())
 
 
-def _first_image(folder: Path) -> tuple[str, Path]:
+def _images(folder: Path) -> list[Path]:
     images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS)
     if not images:
         raise FileNotFoundError(f"{folder} has no images ({', '.join(IMAGE_ENDINGS)})")
-    return images[0].suffix, images[0]
+    return images

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lima.datasets.pandaset_poses import read_json
-from lima.datasets.scan_files import image_size
+from lima.datasets.scan_files import first_image_size
 from lima.geometry.camera import PinholeCamera
 
 FARTHEST_FROM_MIDDLE = 0.25
@@ -19,7 +19,7 @@ def read_lens(folder: Path) -> PinholeCamera:
     images = sorted(file for file in folder.iterdir() if file.suffix == ".jpg")
     if not images:
         raise FileNotFoundError(f"{folder} holds no image, files such as 00.jpg were expected")
-    width_px, height_px = image_size(images[0])
+    first, (width_px, height_px) = first_image_size(images)
     try:
         fx, fy, cx, cy = (float(numbers[name]) for name in ("fx", "fy", "cx", "cy"))
         camera = PinholeCamera(fx, fy, cx, cy, width_px, height_px)
@@ -30,7 +30,7 @@ def read_lens(folder: Path) -> PinholeCamera:
     miss = max(abs((cx + 0.5) / width_px - 0.5), abs((cy + 0.5) / height_px - 0.5))
     if not miss < FARTHEST_FROM_MIDDLE:
         raise ValueError(
-            f"{path} has its axis at ({cx:.0f}, {cy:.0f}) px, images such as {images[0]} are {width_px} x {height_px}: "
+            f"{path} has its axis at ({cx:.0f}, {cy:.0f}) px, images such as {first} are {width_px} x {height_px}: "
             f"a point near their middle was expected; resized images need resized intrinsics"
         )
     return camera

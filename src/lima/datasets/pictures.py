@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import numpy as np
 import torch
@@ -10,9 +11,14 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)
+"""what Pillow raises for images that are damaged, or larger than any camera's"""
+
 
 def rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
-    """The pixels of an opened image in red, green and blue. Raises OSError, SyntaxError for damaged ones."""
+    """The pixels of an opened image in red, green and blue. Raises one of `DAMAGED` where it cannot be decoded."""
+    if image.mode.startswith(("I", "F")):
+        raise OSError(f"pixels of type {image.mode}, 8 bits a channel were expected")
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
@@ -23,7 +29,7 @@ def decode_pixels(
     try:
         with Image.open(io.BytesIO(data)) as image:
             pixels = rgb(image)
-    except (OSError, SyntaxError) as problem:
+    except DAMAGED as problem:
         told = str(problem).replace(" <_io.BytesIO object at", "").split(" 0x")[0]
         raise ValueError(f"{where}: {len(data)} bytes are no readable image ({told}). Copy the file again") from None
     if pixels.shape[:2] != (height_px, width_px):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lima.datasets.file_times import stem
 from lima.datasets.labels import IGNORED
-from lima.datasets.scan_files import reading
+from lima.datasets.scan_files import load_array, reading
 from lima.datasets.yaml_file import read_yaml
 
 CLASSES_FILE = "classes.yaml"
@@ -87,11 +87,7 @@ def _read_ids(path: Path) -> Int64[np.ndarray, "points"]:
         if path.stat().st_size % 4:
             raise ValueError(f"{path} has {path.stat().st_size} bytes, no multiple of 4 (uint32 labels): truncated?")
         return (np.fromfile(path, dtype="<u4") & ID_BITS).astype(np.int64)
-    try:
-        ids = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as problem:
-        raise ValueError(f"{path} is not a readable array ({problem}): truncated? Copy it again") from None
-    if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu" or ids.ndim != 1:
-        raise ValueError(f"{path} must be one row of whole numbers, got {getattr(ids, 'dtype', '?')} of shape "
-                         f"{getattr(ids, 'shape', '?')}")  # fmt: skip
+    ids = load_array(path, "the labels")
+    if ids.dtype.kind not in "iu" or ids.ndim != 1:
+        raise ValueError(f"{path} must be one row of whole numbers, got {ids.dtype} of shape {ids.shape}")
     return ids.astype(np.int64)

@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 
 from lima.datasets import pcd, ply
 from lima.datasets.point_columns import Columns, Points, points_of
-from lima.datasets.scan_files import MOST_COLUMNS, reading
+from lima.datasets.scan_files import MOST_COLUMNS, load_array, reading
 
 ENDINGS = (".bin", ".npy", ".pcd", ".ply")
 
@@ -29,6 +29,8 @@ def read_points(path: Path, columns: tuple[str, ...] | None, timestamp_ns: int |
                 raise ValueError("an empty file, the points of a sweep were expected: copy it again")
             found = points_of(readers[path.suffix.lower()](path, columns), timestamp_ns)
     except ValueError as problem:
+        if str(problem).startswith(str(path)):
+            raise
         raise ValueError(f"{path}: {problem}") from None
     if len(found) == 0:
         raise ValueError(f"{path} is an empty sweep, at least one point was expected: take the file away")
@@ -51,12 +53,7 @@ def _read_bin(path: Path, columns: tuple[str, ...] | None) -> Columns:
 
 
 def _read_npy(path: Path, columns: tuple[str, ...] | None) -> Columns:
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError) as problem:
-        raise ValueError(f"not a readable .npy array ({problem}): truncated? Copy it again") from None
-    if not isinstance(points, np.ndarray):
-        raise ValueError("an archive of arrays: one array was expected")
+    points = load_array(path, "a sweep's points")
     if points.dtype.names:
         if points.ndim != 1:
             raise ValueError(f"records of shape {points.shape}: one row of records was expected")

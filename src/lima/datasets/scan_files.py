@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence as Series
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from lima.datasets.label_maps import LABEL_IDS, NO_CLASS, LabelMap
-from lima.datasets.pictures import rgb
+from lima.datasets.pictures import DAMAGED, rgb
 
 FARTHEST_M = 10_000.0
 """no LiDAR measures that far: such numbers are of another type, or mean something else"""
@@ -90,7 +91,7 @@ def unit_intensity(
 def read_labels(path: Path, points: int, label_map: LabelMap) -> Int64[Tensor, "points"]:
     """The class of every point. Raises FileNotFoundError, PermissionError, ValueError."""
     if path.suffix == ".npy":
-        labels = _load(path, "the labels").reshape(-1)
+        labels = load_array(path, "the labels").reshape(-1)
         if labels.dtype.kind not in "iu":
             raise ValueError(f"{path} has labels of type {labels.dtype}, whole numbers were expected")
     else:
@@ -120,7 +121,7 @@ def read_pixels(path: Path, width_px: int, height_px: int, promised_by: str) -> 
             pixels = rgb(image)
     except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, SyntaxError) as problem:
+    except DAMAGED as problem:
         raise ValueError(f"{path} is not a readable image: {problem}. Copy it again") from problem
     if pixels.shape[:2] != (height_px, width_px):
         raise ValueError(
@@ -137,8 +138,21 @@ def image_size(path: Path) -> tuple[int, int]:
             return image.size
     except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, SyntaxError) as problem:
+    except DAMAGED as problem:
         raise ValueError(f"{path} is not a readable image: {problem}. Copy it again") from problem
+
+
+def first_image_size(paths: Series[Path]) -> tuple[Path, tuple[int, int]]:
+    """The first image that can be opened, and its size. Damaged ones before it say so when they are read themselves.
+
+    Raises as `image_size` where none can be opened.
+    """
+    for path in paths:
+        try:
+            return path, image_size(path)
+        except (ValueError, OSError):
+            continue
+    return paths[0], image_size(paths[0])
 
 
 def _read_floats(path: Path, columns: int) -> Float32[np.ndarray, "points columns"]:
@@ -153,7 +167,7 @@ def _read_floats(path: Path, columns: int) -> Float32[np.ndarray, "points column
 
 
 def _read_array(path: Path, columns: int) -> Float32[np.ndarray, "points columns"]:
-    array = _load(path, "the points")
+    array = load_array(path, "the points")
     if array.ndim != 2 or not columns <= array.shape[1] <= MOST_COLUMNS or array.dtype.kind not in "fiu":
         raise ValueError(
             f"{path} holds {array.dtype} numbers of shape {array.shape}, (points, {columns}) floats were expected: "
@@ -162,9 +176,16 @@ def _read_array(path: Path, columns: int) -> Float32[np.ndarray, "points columns
     return np.ascontiguousarray(array[:, :columns], dtype=np.float32)
 
 
-def _load(path: Path, what: str) -> np.ndarray:
+def load_array(path: Path, what: str) -> np.ndarray:
+    """The array of a .npy file. Raises FileNotFoundError, PermissionError, ValueError."""
     try:
         with reading(path, what):
-            return np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as problem:
-        raise ValueError(f"{path} is not a readable array ({problem}): truncated? Copy it again") from None
+            array = np.load(path, allow_pickle=False)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as problem:  # whatever a damaged head may lead to
+        told = " ".join(str(problem).split())[:120]
+        raise ValueError(f"{path} is not a readable .npy array ({told}): truncated? Copy it again") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is an archive of arrays, one array was expected")
+    return array

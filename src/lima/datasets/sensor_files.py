@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from lima.datasets.labels import NO_CLASS
-from lima.datasets.pictures import rgb
+from lima.datasets.pictures import DAMAGED, rgb
 from lima.datasets.scan_files import FARTHEST_M, reading
 
 POINT_BYTES = 20  # x, y, z in metres, intensity 0 … 255, ring: five floats of four bytes
@@ -58,7 +58,7 @@ def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[
             pixels = rgb(image)
     except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, SyntaxError) as problem:
+    except DAMAGED as problem:
         raise ValueError(f"{path} (sample_data {token}) is not a readable image: {problem}. Copy it again") from problem
     if pixels.shape[:2] != (height_px, width_px):
         raise ValueError(

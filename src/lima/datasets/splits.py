@@ -7,6 +7,8 @@ from collections.abc import Sequence as Series
 from importlib.resources import files
 from pathlib import Path
 
+from lima.datasets.scan_files import read_text
+
 ALL = "all"
 
 
@@ -49,7 +51,7 @@ def splits_of(folder: Path, scenes: Series[str]) -> dict[str, list[str]]:
 
 def _own_splits(path: Path, scenes: Series[str]) -> dict[str, frozenset[str]]:
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
+        lists = json.loads(read_text(path, "lists of scenes"))
     except json.JSONDecodeError as problem:
         raise ValueError(f"{path} is not JSON ({problem}); it must be like {{'train': ['scene-0001'], …}}") from None
     if not isinstance(lists, dict) or not all(isinstance(members, list) for members in lists.values()):

@@ -13,10 +13,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Series
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from jaxtyping import Int64, Shaped
+
+from lima.datasets.scan_files import reading
 
 BLOCK_CHARACTERS = 1 << 22
 TOKEN_BYTES = 16
@@ -42,8 +44,10 @@ def read_rows(
             f"{path} is missing: a nuScenes version folder holds the table {path.name}; "
             f"was the metadata archive unpacked completely?"
         )
-    with path.open(encoding="utf-8") as file:
-        unread = file.read(block_characters).lstrip()
+    with reading(path, "a table of nuScenes"):
+        file = path.open(encoding="utf-8")
+    with file:
+        unread = _read(file, block_characters, path).lstrip()
         if not unread.startswith("["):
             raise _not_a_table(path, f"it begins with {unread[:20]!r}")
         unread = unread[1:]
@@ -52,12 +56,19 @@ def read_rows(
             if rows:
                 _check_rows(path, rows)
                 yield rows
-            more = file.read(block_characters)
+            more = _read(file, block_characters, path)
             if not more:
                 break
             unread += more
     if unread.strip() != "]":
         raise _not_a_table(path, f"it ends with {unread[-40:]!r}")
+
+
+def _read(file: TextIO, characters: int, path: Path) -> str:
+    try:
+        return file.read(characters)
+    except UnicodeDecodeError as problem:
+        raise _not_a_table(path, f"it is no text ({problem.reason})") from None
 
 
 def _split_rows(text: str, only: tuple[str, RowFilter] | None) -> tuple[list[Row], str]:
