@@ -22,6 +22,7 @@ from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, OmitSubcommandPrefixe
 from lima import recipes
 from lima.commands.detection import Detect
 from lima.commands.export import Encode, Export
+from lima.commands.robustness import Corruptions, Robustness
 from lima.commands.segmentation import (
     Efficiency,
     Finetune,
@@ -285,6 +286,8 @@ Command = (
     | Detect
     | Efficiency
     | Generalisation
+    | Robustness
+    | Corruptions
     | Targets
     | Report
     | Demo
@@ -312,6 +315,8 @@ def parse(arguments: list[str]) -> Command:
         | Annotated[Detect, subcommand("detect")]
         | Annotated[Efficiency, subcommand("efficiency", constructor=efficiency_from(protocol))]
         | Annotated[Generalisation, subcommand("generalisation", constructor=generalisation_from(protocol))]
+        | Annotated[Robustness, subcommand("robustness")]
+        | Annotated[Corruptions, subcommand("corruptions")]
         | Annotated[Targets, subcommand("targets")]
         | Annotated[Report, subcommand("report")]
         | Annotated[Demo, subcommand("demo")]

@@ -19,6 +19,8 @@ CORRUPTIONS = (
     "fog", "wet_ground", "snow", "motion_blur", "beam_missing", "crosstalk", "incomplete_echo", "cross_sensor"
 )  # fmt: skip
 """in Robo3D's order"""
+UNSEEDED = ("wet_ground", "cross_sensor")
+"""nothing is drawn at random for these"""
 
 
 def corrupt(name: str, sweep: Sweep, known: KnownClasses, severity: Severity, generator: torch.Generator) -> Corrupted:
