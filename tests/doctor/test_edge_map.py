@@ -23,6 +23,7 @@ def test_an_edge_is_where_the_border_is() -> None:
     assert edges.camera == CAMERA, "coarse enough as it is"
     right, down = edges.strength
     assert set(right.argmax(dim=1).tolist()) <= {59, 60}
+    torch.testing.assert_close(right[:, 59], right[:, 60])  # the border is between the two
     assert float(down.max()) < 1e-3, "nothing changes downwards"
 
 

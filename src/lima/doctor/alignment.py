@@ -25,6 +25,7 @@ CAMERA_UNITS = torch.tensor([0.15, 0.15, 0.3, 0.03, 0.03, 0.15], dtype=torch.flo
 LIDAR_UNITS = torch.tensor([0.15, 0.15, 0.15, 0.03, 0.03, 0.03], dtype=torch.float64)
 TIME_UNITS = torch.tensor([0.02], dtype=torch.float64)
 WIDENED = 3.0  # coarse units
+NEAR = 2.0  # fine units: from there the climb leads to the same summit
 SEARCHED_DEG, SEARCH_STEP_DEG = 5.0, 1.0
 SEARCHED_S, SEARCH_STEP_S = 0.25, 0.025
 CHARTED_DEG, CHART_STEP_DEG = 1.5, 0.1
@@ -143,10 +144,13 @@ def _search(coarse: Witness) -> tuple[Float64[Tensor, "6"], float]:
 def _best_summit(
     fine: Series[Witness], coarse: Series[Witness], moves: Moves, units: Tensor, start: Float64[Tensor, "6"]
 ) -> Summit:
-    """From a coarse summit to a fine one; or the fine one nearest to the calibration, if that is higher."""
+    """From a coarse summit to a fine one; or the fine one nearest to the calibration, if that is higher or the same."""
     rough = climb(together(coarse, moves, units, WIDENED), start / (units * WIDENED))
     height = together(fine, moves, units)
-    summits = climb(height, rough.place * WIDENED), climb(height, torch.zeros(6, dtype=torch.float64))
+    nearest = climb(height, torch.zeros(6, dtype=torch.float64))
+    if float((rough.place * WIDENED).norm()) < NEAR:
+        return nearest
+    summits = climb(height, rough.place * WIDENED), nearest
     return max(summits, key=lambda summit: float(summit.gain.sum()))
 
 

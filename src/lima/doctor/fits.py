@@ -31,16 +31,18 @@ LIDAR_MOVES = (("back", "forward"), ("right", "left"), ("down", "up"))
 
 @dataclass(frozen=True)
 class Tolerance:
-    """By how much points may be shifted in an image, and sensors be mounted elsewhere, before that is wrong."""
+    """By how much points may be shifted in an image, and sensors be turned or moved, before that is wrong."""
 
-    shift_deg: float
+    turn_deg: float
     move_m: float
 
     def exceeded(self, offset: Offset) -> bool:
-        """Whether the offset is wrong; moves count where they are clearly told apart from turns."""
-        moves = zip(offset.place[3:], offset.spread[3:], strict=True)
-        moved = any(abs(metres) > max(self.move_m, CLEAR * spread) for metres, spread in moves)
-        return offset.shift_deg > self.shift_deg or moved
+        """Whether the offset is wrong; turns and moves count by themselves where they are clearly told apart."""
+        return (
+            offset.shift_deg > self.turn_deg
+            or _clearly_beyond(self.turn_deg, offset.place[:3], offset.spread[:3])
+            or _clearly_beyond(self.move_m, offset.place[3:], offset.spread[3:])
+        )
 
 
 def check_alignment(name: str, alignment: Alignment, tolerance: Tolerance) -> list[Finding]:
@@ -109,7 +111,13 @@ def _late_words(what: str, late: Offset) -> str:
 
 
 def _sure(offset: Offset) -> bool:
-    return offset.confidence >= SURE and offset.shift_deg >= NOTABLE_DEG
+    """Surely better than none, and large enough to matter: a turn about the axis of view shifts points but little."""
+    notable = offset.shift_deg >= NOTABLE_DEG or _clearly_beyond(NOTABLE_DEG, offset.place[:3], offset.spread[:3])
+    return offset.confidence >= SURE and notable
+
+
+def _clearly_beyond(limit: float, place: Series[float], spread: Series[float]) -> bool:
+    return any(abs(value) > max(limit, CLEAR * spread) for value, spread in zip(place, spread, strict=True))
 
 
 def _is_late(late: Offset) -> bool:
