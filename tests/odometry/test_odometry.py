@@ -109,14 +109,13 @@ def test_motion_during_the_turn_is_taken_out(tmp_path: Path) -> None:
     """At 45 degrees a second a turn of 0.1 s smears what is 20 m away by 1.6 m."""
     smeared = write_moving(tmp_path / "smeared", around(), 10, compensated=True)
     sharp = write_moving(tmp_path / "sharp", around(), 10, compensated=False)
-    fits, drifts = [], []
+    fits = []
     for folder in (smeared, sharp):
         (result,) = compute_odometry(folder, OdometryConfig())
         fits.append(result.quality.next_to)
-        drifts.append(drift(*found_and_true(folder, around(), 10)))
-    assert fits[1].matched > fits[0].matched
+    assert fits[1].matched > fits[0].matched + 0.1
     assert fits[1].distance_m < fits[0].distance_m
-    assert drifts[1].farthest_m < min(0.15, drifts[0].farthest_m)
+    assert drift(*found_and_true(sharp, around(), 10)).farthest_m < 0.15
 
 
 def test_the_same_sweeps_give_the_same_poses(tmp_path: Path) -> None:

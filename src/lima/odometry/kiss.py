@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from lima.geometry.rigid import RigidTransform
 
 INSTALL = "pip install 'lima-lidar[odometry]'"
 VOXELS_PER_RANGE = 100  # KISS-ICP's own choice of the map's voxels
+SURPRISE_M = 0.5  # what is expected of the first steps when the speed is known; KISS-ICP's 2 m are for when it is not
 
 TimedPoints = tuple[Float32[np.ndarray, "_ 3"], Float32[np.ndarray, "_"] | None, int]
 """xyz, time of each from the timestamp, timestamp"""
@@ -39,8 +41,8 @@ class KissOdometry:
         settings.data.deskew = False
         settings.mapping.voxel_size = config.voxel_size_m or config.max_range_m / VOXELS_PER_RANGE
         settings.registration.max_num_threads = 1
-        self._new = lambda: KissICP(settings)
-        self._kiss = self._new()
+        self._kiss = KissICP(settings)
+        self._again = partial(KissICP, settings)
         self._last_ns: int | None = None
         self._step_ns: int | None = None
 
@@ -53,7 +55,8 @@ class KissOdometry:
         for sweep in first:
             self.add(*sweep)
         step = self._kiss.last_delta
-        self._kiss, self._last_ns = self._new(), None
+        self._kiss.config.adaptive_threshold.initial_threshold = SURPRISE_M
+        self._kiss, self._last_ns = self._again(), None
         self._kiss.last_delta, self._kiss.last_pose = step, np.linalg.inv(step)  # so that the first pose is the origin
 
     def add(
