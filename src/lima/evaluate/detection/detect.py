@@ -16,7 +16,9 @@ from lima.datasets import open_dataset
 from lima.encoder import load_encoder, read_student_config
 from lima.evaluate.detection.detector import Detector, save_detector, student_for_detection
 from lima.evaluate.detection.learner import Learner
-from lima.evaluate.detection.scoring import Detections, detect_split
+from lima.evaluate.detection.pictures import detection_picture
+from lima.evaluate.detection.scoring import Detections, detect_split, found_in
+from lima.evaluate.detection.sweeps import SweepHistory
 from lima.evaluate.probe import ProbeSplit, probe_split
 from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.students.student import build_student
@@ -28,6 +30,7 @@ from lima.train.progress import RunProgress
 from lima.train.run_folder import LABELS, RunFolder, open_run_folder, package_versions, write_atomically
 
 SUBMISSION = "detections.json"
+PICTURES = "pictures"
 
 
 def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool = False) -> dict[str, Any]:
@@ -38,9 +41,10 @@ def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool 
     that was never stopped.
 
     `out` then holds the detector (`load_detector`), whose student is also an encoder (`load_encoder`); labels.json, the
-    frames that were learned from; detections.json, the boxes of the validation split in nuScenes's format;
-    metrics.json and log.jsonl. Raises FileExistsError for a folder that is not empty without `resume`, ValueError for
-    settings that do not fit the run or the data, and Interrupted, after a checkpoint, on SIGINT or SIGTERM.
+    frames that were learned from; detections.json, the boxes of the validation split in nuScenes's format; pictures/,
+    some of its keyframes; metrics.json and log.jsonl. Raises FileExistsError for a folder that is not empty without
+    `resume`, ValueError for settings that do not fit the run or the data, and Interrupted, after a checkpoint, on
+    SIGINT or SIGTERM.
     """
     with start_processes() as processes:
         if processes.world_size > 1:
@@ -61,6 +65,7 @@ def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool 
         found = detect_split(detector, split.val, config.sweeps, config.max_age_s)
         found.write_submission(out / SUBMISSION)
         scoring_s = time.perf_counter() - started
+        _draw(detector, split, config, out / PICTURES)
         metrics = {
             "command": "detect",
             "config": {**asdict(config), "data": str(data.resolve())},
@@ -124,6 +129,16 @@ def _learn(
                     f"same command with --resume goes on",
                 )
     return time.perf_counter() - started
+
+
+def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: Path) -> None:
+    """Pictures of keyframes of the validation split, evenly chosen."""
+    places = [(sequence, index) for sequence in split.val for index in range(len(sequence))]
+    folder.mkdir(exist_ok=True)
+    for number in range(min(config.pictures, len(places))):
+        sequence, index = places[(2 * number + 1) * len(places) // (2 * config.pictures)]
+        frame, boxes = found_in(detector, SweepHistory(sequence, config.sweeps, config.max_age_s), index)
+        detection_picture(frame, boxes).save(folder / f"{sequence.name} {index}.jpg", quality=88)
 
 
 def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:

@@ -74,12 +74,10 @@ class Detector(nn.Module):
 
 
 def _head(in_dim: int, bev_map: BevMap, config: DetectorConfig) -> CenterHead | AnchorHead:
-    """The head that the settings name. Raises ValueError for another name."""
-    if config.head == "centerpoint":
-        return CenterHead(in_dim, bev_map, config.head_channels)
+    """The head that the settings name."""
     if config.head == "second":
         return AnchorHead(in_dim, bev_map)
-    raise ValueError(f"a head is centerpoint or second, got {config.head!r}")
+    return CenterHead(in_dim, bev_map, config.head_channels)
 
 
 def student_for_detection(student: Student) -> VoxelNetStudent:

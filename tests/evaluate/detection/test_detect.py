@@ -1,0 +1,126 @@
+"""Oracle: a run that was stopped and gone on with is, bit for bit, one that was not; files say what they hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lima.config import DetectConfig, DetectorConfig, StudentConfig
+from lima.datasets import open_dataset
+from lima.encoder import load_encoder, save_student
+from lima.evaluate.detection.detect import detect, start_detector
+from lima.evaluate.detection.detector import load_detector
+from lima.evaluate.detection.learner import Learner
+from lima.evaluate.detection.lidar_boxes import LidarBoxes
+from lima.evaluate.detection.scoring import found_in
+from lima.evaluate.detection.sweeps import SweepHistory
+from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
+from lima.students.student import build_student
+
+STUDENT = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.8, max_range_m=25.6)
+SMALL = DetectConfig(
+    detector=DetectorConfig(bev_width=0.125, bev_layers=1, head_channels=8, head_upsampling=4),
+    steps=2,
+    batch=2,
+    pictures=1,
+    log_every_steps=1,
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student that a pretraining run leaves."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(7)
+    save_student(folder, build_student(STUDENT), STUDENT)
+    return folder
+
+
+def learner_of(run: Path, data: Path, config: DetectConfig) -> Learner:
+    dataset = open_dataset(data)
+    labels = LabelList(LabelFraction.parse(config.labels), dataset.sequences("train"), dataset.name, "train")
+    return Learner(start_detector(run, config), labels, config, say=lambda _: None)
+
+
+@pytest.mark.parametrize("head", ["centerpoint", "second"])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(head: str, run: Path, simulated_nuscenes: Path) -> None:
+    config = replace(SMALL, steps=4, detector=replace(SMALL.detector, head=head, head_upsampling=1))  # type: ignore[arg-type]
+    whole, first = (learner_of(run, simulated_nuscenes, config) for _ in range(2))
+    reports = [whole.train_step() for _ in range(4)]
+    for _ in range(2):
+        first.train_step()
+    second = learner_of(run, simulated_nuscenes, replace(config, start="random"))  # its weights are exchanged
+    second.load(first.checkpoint())
+    again = [second.train_step() for _ in range(2)]
+    assert [report["loss"] for report in again] == [report["loss"] for report in reports[2:]]
+    for (name, ours), theirs in zip(
+        whole.detector.state_dict().items(), second.detector.state_dict().values(), strict=True
+    ):
+        assert torch.equal(ours, theirs), name
+
+
+def test_what_starts_from_where(run: Path) -> None:
+    pretrained, random = (start_detector(run, replace(SMALL, start=start)) for start in ("pretrained", "random"))  # type: ignore[arg-type]
+    expected = load_encoder(run).student.state_dict()
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in pretrained.student.state_dict().items())
+    name = "backbone.conv1.0.conv1.weight"
+    assert not torch.equal(random.student.state_dict()[name], expected[name])
+    other_seed = start_detector(run, replace(SMALL, seed=1))
+    heads = [detector.head.state_dict() for detector in (pretrained, random, other_seed)]
+    assert torch.equal(heads[0]["shared_conv.0.weight"], heads[1]["shared_conv.0.weight"])
+    assert not torch.equal(heads[0]["shared_conv.0.weight"], heads[2]["shared_conv.0.weight"])
+
+
+@pytest.mark.slow
+def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "detector"
+    config = replace(SMALL, labels="scene-1in2", class_balanced=False)
+    metrics = detect(run, simulated_nuscenes, out, config)
+    assert json.loads((out / "metrics.json").read_text()) == metrics
+    found = metrics["results"]["detection"]
+    assert 0 <= found["map"] <= found["nds"] <= 100
+    assert len(found["ap"]) == 10
+    labels = json.loads((out / "labels.json").read_text())
+    second = open_dataset(simulated_nuscenes).sequences("train")[1]
+    assert labels["tokens"] == {second.name: list(second.tokens)}
+    assert metrics["labels"]["hash"] == labels["hash"]
+    val = open_dataset(simulated_nuscenes).sequences("val")[0]
+    assert set(json.loads((out / "detections.json").read_text())["results"]) == set(val.tokens)
+    assert len(list((out / "pictures").iterdir())) == 1
+    assert [json.loads(line)["step"] for line in (out / "log.jsonl").read_text().splitlines()] == [1, 2]
+    assert load_encoder(out).dim == load_encoder(run).dim
+
+    detector = load_detector(out)
+    history = SweepHistory(val, config.sweeps, config.max_age_s)
+    _, again = found_in(detector, history, 1)
+    assert len(again) == len(json.loads((out / "detections.json").read_text())["results"][val.tokens[1]])
+    with pytest.raises(FileExistsError, match="not empty"):
+        detect(run, simulated_nuscenes, out, config)
+    with pytest.raises(ValueError, match="other settings"):
+        detect(run, simulated_nuscenes, out, replace(config, seed=5), resume=True)
+
+
+def test_suppression_is_class_by_class_and_keeps_the_best(run: Path) -> None:
+    detector = start_detector(run, SMALL)
+    car = [0.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0, 0.0, 0.0]
+    values = torch.tensor([car, car, car, car])
+    values[1, 0], values[3, 0] = 0.5, 10.0
+    boxes = LidarBoxes(values, torch.tensor([0, 0, 1, 0]), torch.tensor([0.5, 0.6, 0.1, 0.7]))
+    kept = detector._suppressed(boxes)
+    assert kept.scores.tolist() == pytest.approx([0.7, 0.6, 0.1])
+    assert len(detector._suppressed(LidarBoxes.none())) == 0
+
+
+def test_refusals(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
+    other = StudentConfig(backbone="minkunet14", width=0.25)
+    save_student(tmp_path, build_student(other), other)
+    with pytest.raises(ValueError, match="needs a run of the student voxelnet, this one's is a MinkUNet"):
+        start_detector(tmp_path, SMALL)
+    with pytest.raises(FileNotFoundError, match=r"detector.json is missing"):
+        load_detector(run)
+    with pytest.raises(ValueError, match="one keyframe a step"):
+        learner_of(run, simulated_nuscenes, replace(SMALL, batch=0))
