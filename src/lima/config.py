@@ -13,6 +13,7 @@ from tyro.conf import arg
 Backbone = Literal["minkunet14", "minkunet18", "minkunet34", "spunet18", "spunet34", "voxelnet"]
 Aggregation = Literal["mean", "max", "attention"]
 Association = Literal["voxel", "nearest"]
+Runtime = Literal["torch", "onnx", "onnx-int8"]
 Mixing = Literal["none", "laser", "polar", "both"]
 AtGap = Literal["raise", "split"]
 Loss = Literal["l2", "normalised_l2", "cosine", "contrastive"]
@@ -30,6 +31,8 @@ class TeacherConfig:
     """blocks whose tokens are taken, counted as in Python (-1 last, -2 penultimate), concatenated"""
     image_height_px: int = 224
     image_width_px: int = 448
+    runtime: Runtime = "torch"
+    """onnx: onnxruntime, faster on a CPU and equal but for rounding; onnx-int8: faster still, slightly other features"""
 
 
 @dataclass(frozen=True)
@@ -305,7 +308,7 @@ class DoctorConfig:
     frames: int = 48
     """about so many frames of every drive, in stretches of neighbours; 0 for all"""
     tolerance_deg: float = 0.7
-    """an offset between LiDAR and images that shifts points by more is wrong; smaller ones are said"""
+    """an offset between LiDAR and images that turns or shifts points by more is wrong; smaller ones are said"""
     tolerance_m: float = 0.05
     """a LiDAR or camera that seems mounted farther from where it is said to be is wrong"""
     reference: Path | None = None

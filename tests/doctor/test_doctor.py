@@ -203,6 +203,21 @@ def test_outlines_move_as_the_mount_does(simulated_nuscenes: Path) -> None:
     assert float((nearest < 1e-3).float().mean()) > 0.9, "but for those that come into view or go out of it"
 
 
+def test_what_cannot_be_read_is_not_said_a_hundred_times(simulated_nuscenes: Path) -> None:
+    class Lost(MemoryDrive):
+        def frame(self, index: int) -> Frame:
+            raise FileNotFoundError(f"sweep {index} is missing")
+
+    frame = open_dataset(simulated_nuscenes).sequences()[0].frame(0)
+    drive = Lost([frame] * 40)
+    looked = look(Chosen(drive, tuple(range(40))), _nothing)
+    assert looked.facts == ()
+    assert [finding.words for finding in looked.findings] == [
+        *(f"sweep {index} is missing" for index in range(5)),
+        "35 more sweeps or images cannot be read",
+    ]
+
+
 def _nothing() -> None:
     pass
 

@@ -24,6 +24,7 @@ from lima.scene import CameraImage, Frame, Sweep
 
 POINTS_KEPT = 40_000  # of every sweep, to lay sweeps on each other
 PLACE_M = 1.0
+NAMED = 5  # of what cannot be read
 MOTION_GAP_S = 1.5  # poses farther apart say little about the motion between
 
 
@@ -86,7 +87,15 @@ def look(chosen: Chosen, progress: Callable[[], None]) -> Looked:
     motions = [_motion(sweeps, place) for place in range(len(sweeps))]
     place = places([sweep.world_from_ego.translation_m for sweep in sweeps])
     evidences = tuple(_evidence(camera, each, sweeps, place, motions) for camera, each in gathered.items())
-    return Looked(name, len(chosen.sequence), tuple(facts), tuple(sweeps), evidences, tuple(findings))
+    return Looked(name, len(chosen.sequence), tuple(facts), tuple(sweeps), evidences, _few(name, findings))
+
+
+def _few(name: str, findings: Series[Finding]) -> tuple[Finding, ...]:
+    """The first few of what cannot be read, and how many more there are."""
+    if len(findings) <= NAMED:
+        return tuple(findings)
+    more = Finding("wrong", "reading", name, f"{len(findings) - NAMED} more sweeps or images cannot be read")
+    return (*findings[:NAMED], more)
 
 
 def _frame_facts(
