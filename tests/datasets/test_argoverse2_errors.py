@@ -95,6 +95,9 @@ DAMAGES = params(
     Damage("sweep named by a number of its own", ValueError, ("first.feather", "named by its time"), a_copy(
         SWEEP, "first.feather"
     )),
+    Damage("sweep named by a number that is no time", ValueError, ("named by its time",), a_copy(
+        SWEEP, "99999999999999999999.feather"
+    )),
     Damage("no sweeps", FileNotFoundError, ("holds no sweep",), no_sweeps),
     Damage("folder of sweeps missing", FileNotFoundError, ("sensors/lidar", "is missing"), folder_missing(LIDAR)),
     Damage("image truncated", ValueError, (IMAGE, "not a readable image"), half(IMAGE)),

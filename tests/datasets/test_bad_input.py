@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
 import sys
@@ -30,6 +31,7 @@ from tests.datasets.bad_input import (
 )
 from tests.datasets.damage import somebody_else, without_rights
 
+DAMAGES = 8
 CELLS = [
     pytest.param(each, row, id=f"{each.name}: {row}")
     for each in FORMATS
@@ -168,6 +170,37 @@ def test_files_that_may_not_be_read(each: BadFormat, written: dict[str, Path]) -
     assert str(root / each.sweep) in message
     assert "may not be read: give yourself the right to" in message
     assert "\n" not in message
+
+
+@pytest.mark.slow
+@every_format
+def test_however_a_file_is_damaged_it_is_said_in_one_line(
+    each: BadFormat, written: dict[str, Path], tmp_path: Path
+) -> None:
+    """Files cut off anywhere and with other bytes anywhere, of every kind in turn: they are read, or named."""
+    rng = random.Random(each.name)
+    source = undamaged(each, written)
+    kinds: dict[tuple[str, str], list[Path]] = {}
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and path.stat().st_size:
+            kinds.setdefault((path.suffix, path.parent.name), []).append(path.relative_to(source))
+    for number in range(DAMAGES):
+        root = copy_of(each, written, tmp_path / str(number))
+        path = root / rng.choice(rng.choice(list(kinds.values())))
+        data = bytearray(path.read_bytes())
+        if number % 2:
+            del data[rng.randrange(len(data)) :]
+        for _ in range(min(3, len(data))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        told = "Fahrten über Land"
+        try:
+            read_everything(each.prepare(root))
+        except (ValueError, OSError) as problem:
+            told = str(problem)
+        assert "Fahrten über Land" in told, (path, told)
+        assert "\n" not in told, (path, told)
+        shutil.rmtree(root)
 
 
 @pytest.mark.slow

@@ -167,6 +167,8 @@ ODOMETRY = (
            content(TIMES, "0.0\nhalf a second\n1\n2\n")),
     Damage("times that are NaN", ValueError, (TIMES, "line 2", "one number of seconds", "'nan'"),
            content(TIMES, "0.0\nnan\n1\n2\n")),
+    Damage("times that are no seconds", ValueError, (TIMES, "line 2", "one number of seconds", "'1e30'"),
+           content(TIMES, "0.0\n1e30\n1\n2\n")),
     Damage("no times", ValueError, (TIMES, "is empty", "seconds per frame"), content(TIMES, "\n")),
     Damage("times that are no text", ValueError, (TIMES, "no text", "Copy it again"),
            content(TIMES, b"\xff\xfe\x00\x80")),

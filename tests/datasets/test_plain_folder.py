@@ -354,6 +354,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "poses backwards": (text("poses.txt", SECOND + FIRST), "line 2: time 1.0 does not come after 2.0"),
     "no quaternion": (text("poses.txt", "1.0 0 0 0 1 0 0 1\n"), "has norm 1.4142, 1 was expected"),
     "too few matrices": (text("poses.txt", "1 0 0 0 0 1 0 0 0 0 1 0\n"), "has 1 poses, there are 3 sweeps"),
+    "a time after all": (text("poses.txt", FIRST.replace("1.0", "1e30")), "poses.txt, line 1: '1e30' is no time"),
     "NaN": (text("poses.txt", "1.0 nan 0 0 0 0 0 1\n"), "line 1 has a number that is NaN or infinite"),
     "another clock": (text("poses.txt", FIRST + SECOND), "are the clocks the same?"),
     "intensity beyond": (entry(points={}), "say which value means 1 with points: {intensity_max"),

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lima import cli
 from lima.config import MethodConfig, OptimiserConfig, PretrainConfig, StudentConfig, TeacherConfig
 from lima.data.between import interleaved, with_between
 from lima.datasets import open_dataset
@@ -159,6 +161,39 @@ def test_all_readers_are_used_and_order_is_kept(tmp_path: Path) -> None:
     assert list(readable.left_out) == [
         f"{number:02d}/{scan:06d}" for number in range(2 * READERS) for scan in range(0, kitti_hand_made.SCANS, 2)
     ]
+
+
+def test_a_damaged_first_image_costs_its_own_frame_alone(tmp_path: Path) -> None:
+    """KITTI's calibration says no sizes: the first image that can be opened tells its camera's."""
+    root = kitti_hand_made.write_odometry(tmp_path, ("00",))
+    (root / "sequences/00/image_2/000000.png").write_bytes(b"no image")
+    readable = ReadableDataset(open_dataset(root))
+    assert tokens_of(readable) == ["00/000001", "00/000002", "00/000003"]
+    assert "image_2/000000.png is not a readable image" in readable.left_out["00/000000"]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_command_line_lists_them_at_the_end(
+    skip: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = damaged(tmp_path / "damaged")
+    small = ["--image-height-px", "32", "--image-width-px", "48"]
+    command = ["lima", "features", str(root), "--cache", str(tmp_path / "cache"), *small, *["--skip-bad"] * skip]
+    monkeypatch.setattr(sys, "argv", command)
+    if skip:
+        cli.main()
+    else:
+        with pytest.raises(SystemExit) as exit_:
+            cli.main()
+        assert exit_.value.code == cli.USER_MISTAKE
+    told = capsys.readouterr().err.splitlines()
+    if not skip:
+        (line,) = told
+        assert line.startswith(f"lima: {root}")
+        return
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == len(good_tokens())
+    assert told[-4] == "3 of 8 frames cannot be read and are left out (--skip-bad):"
+    assert [line.split(":")[0].strip() for line in told[-3:]] == list(BAD)
 
 
 # --- runs

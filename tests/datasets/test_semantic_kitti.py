@@ -352,3 +352,19 @@ def test_the_recorded_sequence_opens() -> None:
     walls = [frame.sweep.points_lidar[frame.read_labels() == CLASSES.index("building")] for frame in frames]
     places = [frame.sweep.world_from_lidar.apply(points) for frame, points in zip(frames, walls, strict=True)]
     assert float(nearest_m(places[2], places[0]).median()) < 0.6 * float(nearest_m(walls[2], walls[0]).median())
+
+
+def test_scans_named_by_something_else_than_their_number_go_by_their_place(tmp_path: Path) -> None:
+    root = made.write_odometry(tmp_path, ("00",), images=())
+    sequence = root / "sequences" / "00"
+    before = [frame.sweep for frame in map(open_dataset(root).sequences()[0].frame, range(made.SCANS))]
+    (sequence / "times.txt").unlink()
+    for folder in ("velodyne", "labels"):
+        for scan, path in enumerate(sorted((sequence / folder).iterdir())):
+            path.rename(path.with_stem(f"{made.FIRST_S + scan}000000000"))
+    (drive,) = open_dataset(root).sequences()
+    assert list(drive.timestamps_ns) == [0, 100_000_000, 200_000_000, 300_000_000]
+    for index, sweep in enumerate(before):
+        found = drive.frame(index).sweep
+        assert torch.equal(found.points_lidar, sweep.points_lidar)
+        assert torch.equal(found.world_from_ego.matrix(), sweep.world_from_ego.matrix())

@@ -28,6 +28,7 @@ from lima.datasets.argoverse2_tables import LogTables
 from lima.datasets.arrow import read_feather, require_pyarrow
 from lima.datasets.box_labels import labels_from_boxes
 from lima.datasets.drives import checked, members, with_own_splits
+from lima.datasets.file_times import LATEST_NS
 from lima.datasets.scan_files import read_pixels
 from lima.geometry.boxes import Boxes
 from lima.scene import CameraImage, Frame, Sequence, Sweep
@@ -223,7 +224,7 @@ def _times_of_names(folder: Path, ending: str) -> Int64[np.ndarray, "files"]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing: were all parts of the log downloaded?")
     stems = [path.stem for path in folder.iterdir() if path.suffix == ending]
-    wrong = [stem for stem in stems if not (stem.isascii() and stem.isdigit() and len(stem) <= 19)]
+    wrong = [stem for stem in stems if not (stem.isascii() and stem.isdigit() and int(stem) < LATEST_NS)]
     if wrong:
         raise ValueError(f"{folder / (wrong[0] + ending)} is not named by its time in nanoseconds, as all files are")
     return np.sort(np.array([int(stem) for stem in stems], dtype=np.int64))

@@ -15,6 +15,7 @@ from lima.datasets.scan_files import read_text
 
 TIMES_FILE = "timestamps.txt"
 NS_PER_DIGITS = {19: 1, 16: 1_000, 13: 1_000_000}  # whole numbers since 1970: nanoseconds, microseconds, milliseconds
+LATEST_NS = 5_000_000_000_000_000_000  # in the year 2128
 HOW_TO_WRITE_TIMES = (
     "seconds with a decimal point (1531883530.447423), or nanoseconds, microseconds or milliseconds since 1970 "
     "(19, 16 or 13 digits)"
@@ -43,14 +44,16 @@ def time_ns(text: str) -> int | None:
     """
     if _SECONDS.fullmatch(text):
         try:
-            return int((Decimal(text) * 1_000_000_000).to_integral_value())
+            moment_ns = int((Decimal(text) * 1_000_000_000).to_integral_value())
         except (InvalidOperation, OverflowError):
             return None
+        return moment_ns if abs(moment_ns) < LATEST_NS else None
     both = _SECONDS_AND_NANOSECONDS.fullmatch(text)
     if both:
         return int(both[1]) * 1_000_000_000 + int(both[2])
     if text.isascii() and text.isdigit() and text[0] != "0" and len(text) in NS_PER_DIGITS:
-        return int(text) * NS_PER_DIGITS[len(text)]
+        moment_ns = int(text) * NS_PER_DIGITS[len(text)]
+        return moment_ns if moment_ns < LATEST_NS else None
     return None
 
 

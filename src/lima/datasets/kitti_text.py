@@ -14,6 +14,9 @@ from lima.geometry.rigid import RigidTransform
 ROUNDING = 1e-3
 """how far the entries of a rotation may be off because they were written with few digits"""
 
+LATEST_S = 5e9
+"""a time beyond it, in the year 2128, is not in seconds"""
+
 
 def read_keyed(path: Path, what: str) -> dict[str, list[float]]:
     """The lines `key: number number …` (or without the colon) by their keys; lines of other things are left out."""
@@ -94,7 +97,7 @@ def read_times(path: Path) -> Int64[np.ndarray, "lines"]:
         values = _floats(line, path, number)
         if not values:
             continue
-        if len(values) != 1 or not np.isfinite(values[0]):
+        if len(values) != 1 or not abs(values[0]) < LATEST_S:
             raise ValueError(f"{path}: line {number} must be one number of seconds, got {line.strip()[:60]!r}")
         times.append(round(values[0] * 1e9))
     if not times:

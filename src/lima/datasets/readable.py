@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Series
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -148,9 +148,11 @@ class ReadableDataset:
         readers = ThreadPoolExecutor(READERS, thread_name_prefix="check")
         try:
             verdicts = readers.map(lambda place: _problem(*places[place][:2]), own)
-            with CountProgress("reading every frame once (--skip-bad)", len(own), "frames") as progress:
+            counted = CountProgress("reading every frame once (--skip-bad)", len(own), "frames")
+            with counted if sharing.rank == 0 else nullcontext() as progress:
                 for place, problem in zip(own, verdicts, strict=True):
-                    progress.advance()
+                    if progress is not None:
+                        progress.advance()
                     if problem is not None:
                         problems[place] = problem
         finally:

@@ -22,6 +22,8 @@ from lima.datasets.trajectory import read_poses as read_trajectory
 from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame, Sweep
 
+MOST_SCANS = 10**9
+"""a larger number in a name is something else, such as a time"""
 STEP_NS = 100_000_000
 """between scans whose times nobody has written: a LiDAR that turns ten times a second"""
 
@@ -279,4 +281,4 @@ class SingleScan:
 
 
 def _is_number(stem: str) -> bool:
-    return stem.isascii() and stem.isdigit()
+    return stem.isascii() and stem.isdigit() and int(stem) < MOST_SCANS
