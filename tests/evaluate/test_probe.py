@@ -272,7 +272,7 @@ def test_errors_name_the_frame() -> None:
         def frame(self, index: int) -> Frame:
             return replace(super().frame(index), read_labels=None)
 
-    with pytest.raises(ValueError, match=r"frame dark 0 \(dark\) has no labels of points: probing needs"):
+    with pytest.raises(ValueError, match=r"frame dark 0 \(dark\) has no labels of points: learning and scoring need"):
         collect(telling, [Unlabelled("dark", 1)], 200)
 
 

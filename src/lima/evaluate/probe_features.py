@@ -133,8 +133,8 @@ def labels_of(frame: Frame) -> Int64[Tensor, "points"]:
     """The classes of a frame's points. Raises ValueError where it has none."""
     if frame.read_labels is None:
         raise ValueError(
-            f"frame {frame.token} ({frame.sequence}) has no labels of points: probing needs a dataset with lidarseg "
-            f"or with boxes"
+            f"frame {frame.token} ({frame.sequence}) has no labels of points: learning and scoring need a dataset with "
+            f"lidarseg or with boxes"
         )
     return frame.read_labels()
 
