@@ -63,7 +63,7 @@ WRONG = {
     "rings gone": (changed(GOOD, 5, rings=16), "frame 5 with 16 beams where 32 are usual"),
     "rings crossed": (
         [replace(frame, sweep=replace(frame.sweep, rings_rise=False)) for frame in GOOD],
-        "rings should count from the lowest up",
+        "do not look higher the higher their number",
     ),
     "sweep copied": (changed(GOOD, 6, digest=b"sweep 2"), "frame 6 with the points of an earlier frame"),
     "black": (image_changed(GOOD, 2, spread=0.5), "frame 2 of one colour"),

@@ -29,10 +29,12 @@ def board_before_wall() -> tuple[torch.Tensor, torch.Tensor]:
     return directions * distance, ring
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["rings told", "rings found"])
-def test_every_outline_crosses_the_boards_end(told: bool) -> None:
+@pytest.mark.parametrize("rings", ["told", "found", "shuffled"])
+def test_every_outline_crosses_the_boards_end(rings: str) -> None:
+    """Also where the sensor tells no rings, or numbers that say nothing about where they look."""
     points, ring = board_before_wall()
-    edges = depth_edges(sweep_of(points, ring if told else None))
+    told = {"told": ring, "found": None, "shuffled": (7 * ring) % len(ELEVATIONS_DEG)}
+    edges = depth_edges(sweep_of(points, told[rings]))
     ends = edges.stretches_lidar[:, [0, -1]].double()
     torch.testing.assert_close(ends.norm(dim=2), torch.full(ends.shape[:2], BOARD_M, dtype=torch.float64))
     azimuth = torch.rad2deg(torch.atan2(ends[..., 1], ends[..., 0])).abs()

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float32, Float64, Int64
 from torch import Tensor
 
+from lima.doctor.facts import rings_rise
 from lima.scene import Sweep
 
 SAMPLES = 5
@@ -82,7 +83,7 @@ def range_image(sweep: Sweep) -> RangeImage | None:
         return None
     azimuth = torch.atan2(points[:, 1], points[:, 0])
     elevation = torch.atan2(points[:, 2], points[:, :2].norm(dim=1))
-    row = _rows(sweep.ring, azimuth, elevation, kept)
+    row = _rows(sweep.ring if rings_rise(sweep) else None, azimuth, elevation, kept)
     step_rad = _usual_step(row[kept], azimuth[kept])
     columns = min(max(round(FULL_TURN / step_rad), 8), 8192)
     column = ((azimuth + math.pi) * (columns / FULL_TURN)).floor().long().clamp(0, columns - 1)

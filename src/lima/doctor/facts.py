@@ -80,7 +80,7 @@ def sweep_facts(sweep: Sweep) -> SweepFacts:
         range_m=_low_middle_high(beyond),
         intensity=_low_middle_high(sweep.intensity),
         rings=None if sweep.ring is None else len(torch.unique(sweep.ring)),
-        rings_rise=_rings_rise(sweep),
+        rings_rise=rings_rise(sweep),
         digest=hashlib.sha256(points.contiguous().numpy().tobytes()).digest(),
     )
 
@@ -118,7 +118,7 @@ def _low_middle_high(values: Tensor) -> tuple[float, float, float]:
     return float(values.min()), float(values.median()), float(values.max())
 
 
-def _rings_rise(sweep: Sweep) -> bool:
+def rings_rise(sweep: Sweep) -> bool:
     """Whether beams look higher the higher their number, those with enough points beyond the vehicle."""
     if sweep.ring is None:
         return True
