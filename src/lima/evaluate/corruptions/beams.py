@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -19,12 +21,14 @@ FEWEST_BEAMS, MOST_BEAMS = 4, 160
 AT_TEETH = 0.8
 """share of the points that must lie in the middle halves between two borders: 0.5 where there is no comb"""
 BANDS = 64
+FEWEST_IN_ORDER = 8
+GOING_ROUND, IN_ORDER, FALLS_BACK_RAD, BESIDE_RAD = 0.95, 0.9, 0.5, 1e-4
 
 
 def beam_of_point(sweep: Sweep) -> Int64[Tensor, "points"]:
     """The number of every point's beam, from 0 for the lowest, without gaps.
 
-    The sensor's own `ring` where there is one, otherwise the peaks of the points' elevations (`estimated_beams`).
+    The sensor's own `ring` where there is one, otherwise found in the points (`estimated_beams`).
     """
     if sweep.ring is None:
         return estimated_beams(sweep.points_lidar)
@@ -32,12 +36,16 @@ def beam_of_point(sweep: Sweep) -> Int64[Tensor, "points"]:
 
 
 def estimated_beams(points_lidar: Float[Tensor, "points 3"]) -> Int64[Tensor, "points"]:
-    """Beams from the elevations at which the points left the sensor: each peak of their histogram is a beam.
+    """Beams from the order of the points, from their elevations, or bands of the view: the first that there is.
 
-    The elevations of a spinning LiDAR are a comb. Where they are not (a flash LiDAR, several sensors in one sweep), or
-    the teeth cannot be told apart, the field of view is cut into 64 bands of even height, which we chose: corruptions
-    that take beams then take slices of the view.
+    Files that go round beam after beam, as KITTI's do, tell the beams by their order (`beams_in_order`). Otherwise the
+    elevations at which the points left the sensor are a comb: each peak of their histogram is a beam. Where they are
+    not (a flash LiDAR, several sensors in one sweep), or the teeth cannot be told apart, the field of view is cut into
+    64 bands of even height, which we chose: corruptions that take beams then take slices of the view.
     """
+    in_order = beams_in_order(points_lidar)
+    if in_order is not None:
+        return in_order
     elevation_deg = elevations_at_sensor_deg(points_lidar)
     far_deg = elevation_deg[points_lidar.norm(dim=1) > NEAR_M]
     if len(far_deg) == 0:
@@ -48,6 +56,39 @@ def estimated_beams(points_lidar: Float[Tensor, "points 3"]) -> Int64[Tensor, "p
         beams_deg = lowest + (torch.arange(BANDS) + 0.5) * (highest - lowest) / BANDS
     borders = (beams_deg[1:] + beams_deg[:-1]) / 2
     return torch.unique(torch.bucketize(elevation_deg, borders), return_inverse=True)[1]
+
+
+def beams_in_order(points_lidar: Float[Tensor, "points 3"]) -> Int64[Tensor, "points"] | None:
+    """Beams of points that lie in the file turn by turn, one turn a beam; None where they do not.
+
+    A turn ends where the azimuth falls back. Turns may begin along an axis, or where the file begins or ends: where the
+    elevation jumps most, to the next beam. The rows must be as many as a sensor has beams and as the file has turns,
+    and each must be higher, or each lower, than the one before.
+    """
+    azimuth = torch.atan2(points_lidar[:, 1], points_lidar[:, 0]).double()
+    elevation = torch.atan2(points_lidar[:, 2], points_lidar[:, :2].norm(dim=1))
+    steps = torch.remainder(azimuth.diff() + math.pi, 2 * math.pi) - math.pi
+    if len(steps) < FEWEST_IN_ORDER or float((steps > 0).float().mean()) < 0.5:
+        azimuth, steps = -azimuth, -steps
+    if len(steps) < FEWEST_IN_ORDER or float((steps > -math.radians(1)).float().mean()) < GOING_ROUND:
+        return None
+    best, highest = torch.zeros(0), -math.inf
+    beside_ends = (float(azimuth[0]) - BESIDE_RAD, float(azimuth[-1]) + BESIDE_RAD)
+    for cut in (0.0, math.pi / 2, math.pi, -math.pi / 2, *beside_ends):
+        ends = torch.remainder(azimuth - cut, 2 * math.pi).diff() < -FALLS_BACK_RAD
+        jump = float(elevation.diff()[ends].abs().median()) if bool(ends.any()) else -math.inf
+        if jump > highest:
+            best, highest = ends, jump
+    row = torch.cat([torch.zeros(1, dtype=torch.int64), torch.cumsum(best.long(), dim=0)])
+    rows = int(row[-1]) + 1
+    turned = float(steps.sum()) / (2 * math.pi)
+    if not FEWEST_IN_ORDER <= rows <= MOST_BEAMS or abs(turned - rows) > 1 + rows / 4:
+        return None
+    height = torch.zeros(rows).index_add_(0, row, elevation.float()) / torch.bincount(row)
+    rising = float((height.diff() > 0).float().mean())
+    if max(rising, 1 - rising) < IN_ORDER:
+        return None
+    return row if rising > 0.5 else rows - 1 - row
 
 
 def _share_at(beams_deg: Float[Tensor, "beams"], elevation_deg: Float[Tensor, "points"]) -> float:
