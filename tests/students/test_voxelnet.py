@@ -4,6 +4,7 @@ shapes of its checkpoint; spconv's own layers where it is installed; definitions
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -140,21 +141,59 @@ def test_equals_the_dense_network(gradients: bool) -> None:
 
 
 def test_equals_spconv() -> None:
+    """The network once more, of spconv's own layers on the same weights in its layout."""
     spconv = pytest.importorskip("spconv.pytorch", reason="spconv is not installed: pip install spconv")
     torch.manual_seed(0)
     grid = VoxelGrid.of(SMALL)
-    strided = VoxelNet(grid, 0.25).conv2[0][0].float()
+    network = unsettled(VoxelNet(grid, 0.5)).float()
     voxels = random_voxels(grid)
-    twin = spconv.SparseConv3d(4, 8, 3, stride=2, padding=1, bias=False)
-    twin.weight.data.copy_(spconv_weight(strided.weight.detach(), (3, 3, 3)))
+    voxels = voxels.with_features(voxels.features.float())
+    state = as_spconv(network)
+
+    def convolve(x: Any, name: str, step: tuple[int, ...] | None = None, pad: tuple[int, ...] = (1, 1, 1)) -> Any:
+        weight = state[f"{name}.weight"]
+        out_dim, *kernel, in_dim = weight.shape
+        bias = f"{name}.bias" in state
+        if step is None:
+            layer = spconv.SubMConv3d(in_dim, out_dim, kernel, padding=1, bias=bias)
+        else:
+            layer = spconv.SparseConv3d(in_dim, out_dim, kernel, stride=step, padding=pad, bias=bias)
+        layer.load_state_dict({"weight": weight, **({"bias": state[f"{name}.bias"]} if bias else {})})
+        return layer(x)
+
+    def norm(x: Any, name: str) -> Any:
+        mean, var, weight, bias = (
+            state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return x.replace_feature((x.features - mean) / torch.sqrt(var + 1e-3) * weight + bias)
+
+    def relu(x: Any) -> Any:
+        return x.replace_feature(F.relu(x.features))
+
+    def block(x: Any, name: str) -> Any:
+        inner = relu(norm(convolve(x, f"{name}.conv1"), f"{name}.bn1"))
+        last = norm(convolve(inner, f"{name}.conv2"), f"{name}.bn2")
+        return relu(last.replace_feature(last.features + x.features))
+
     indices = voxels.coordinates[:, [0, 3, 2, 1]].int().contiguous()
-    features = voxels.features[:, :4].float()
-    shape = [grid.cells[2] + 1, grid.cells[1], grid.cells[0]]
-    expected = twin(spconv.SparseConvTensor(features, indices, shape, 2)).dense()
-    found = strided(voxels.with_features(features))
-    batch, x, y, z = found.coordinates.T
-    assert torch.allclose(found.features, expected.permute(0, 2, 3, 4, 1)[batch, z, y, x], atol=1e-5)
-    assert torch.isclose(expected.abs().sum(), found.features.abs().sum(), rtol=1e-5)
+    with torch.no_grad():
+        x = spconv.SparseConvTensor(voxels.features, indices, [grid.cells[2] + 1, grid.cells[1], grid.cells[0]], 2)
+        x = relu(norm(convolve(x, "conv_input.0"), "conv_input.1"))
+        x = block(block(x, "conv1.0"), "conv1.1")
+        expected = [x]
+        for step, pad in ((2, (1, 1, 1)), (3, (1, 1, 1)), (4, (0, 1, 1))):
+            x = relu(norm(convolve(x, f"conv{step}.0.0", (2, 2, 2), pad), f"conv{step}.0.1"))
+            x = block(block(x, f"conv{step}.1"), f"conv{step}.2")
+            expected.append(x)
+        expected.append(relu(norm(convolve(x, "conv_out.0", (2, 1, 1), (0, 0, 0)), "conv_out.1")))
+        found = network(voxels)
+    for ours, theirs in zip([*found.levels, found.out], expected, strict=True):
+        batch, x_cell, y_cell, z_cell = ours.coordinates.T
+        at = theirs.dense().permute(0, 2, 3, 4, 1)[batch, z_cell, y_cell, x_cell]
+        assert len(ours) == len(theirs.features)
+        assert float((ours.features - at).abs().max()) < 1e-5 * float(at.abs().max())
+    height_compression = expected[-1].dense().flatten(1, 2)
+    assert torch.allclose(network.bev(found.out, 2), height_compression, rtol=1e-4, atol=1e-3)
 
 
 def test_positions_are_the_centres_of_what_a_cell_sees() -> None:

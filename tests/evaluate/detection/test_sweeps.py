@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from lima.datasets.parts import SequencePart
 from lima.evaluate.detection.sweeps import SweepHistory
 from tests.evaluate.detection.drives import DriveWithoutSweeps, DriveWithSweeps, HandMadeDrive, sweep_at
 
@@ -44,6 +45,8 @@ def test_keyframes_stand_in_where_nothing_is_between_them() -> None:
     history = SweepHistory(DriveWithoutSweeps(3), 5, 1.0)
     assert history.from_keyframes
     assert ages_of(history.read(2)[1]) == [0.0, 0.5, 1.0]
+    part = SequencePart(DriveWithSweeps(6), 3, 6, "second half")
+    assert ages_of(SweepHistory(part, 3, 1.0).read(0)[1]) == [0.0, 0.1, 0.2]
     with pytest.raises(ValueError, match="sweeps = 0"):
         SweepHistory(HandMadeDrive(3), 0, 1.0)
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor
 
-from lima.data.between import RecordedBetween
+from lima.data.between import PartOfSequence, RecordedBetween
 from lima.scene import Frame, Sequence, Sweep
 
 ALL = 1000  # more than any sensor turns between two keyframes
@@ -61,10 +61,13 @@ def _columns(points: Tensor, intensity: Tensor, age_s: float) -> Tensor:
 
 
 def _between(sequence: Sequence) -> Sequence | None:
-    """All that was recorded between the keyframes; None where there is nothing."""
-    if not isinstance(sequence, RecordedBetween):
+    """All that was recorded between the keyframes, of the whole drive where this is a part; None for nothing."""
+    whole = sequence
+    while isinstance(whole, PartOfSequence):
+        whole = whole.whole
+    if not isinstance(whole, RecordedBetween):
         return None
     try:
-        return sequence.between(ALL)
+        return whole.between(ALL)
     except ValueError:  # the tables know of no sweeps there
         return None
