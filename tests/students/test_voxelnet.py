@@ -140,6 +140,7 @@ def test_equals_the_dense_network(gradients: bool) -> None:
     assert torch.allclose(maps, expected[-1][0].flatten(1, 2), atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # in spconv's `dense`
 def test_equals_spconv() -> None:
     """The network once more, of spconv's own layers on the same weights in its layout."""
     spconv = pytest.importorskip("spconv.pytorch", reason="spconv is not installed: pip install spconv")
