@@ -1,4 +1,4 @@
-"""One drive of a plain folder: points/, images/<camera>/, calibration.yaml, poses.txt, labels/ (docs/plain_folder.md)."""
+"""One drive of a plain folder (docs/plain_folder.md): points, images, calibration.yaml, poses.txt, labels."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class PlainDrive:
         path = self._calibration_file
         if not path.exists():
             raise FileNotFoundError(
-                f"{path} is missing: it must say where the sensors sit, at least ego_from_lidar: … (docs/plain_folder.md)"
+                f"{path} is missing: it must say where the sensors sit, at least ego_from_lidar: … "
+                f"(docs/plain_folder.md)"
             )
         calibration = read_calibration(path)
         images = self.folder / IMAGES_FOLDER
