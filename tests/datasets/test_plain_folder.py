@@ -416,3 +416,16 @@ def test_gaps_are_an_error_or_a_border(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"1\.80 s between .*--at-gap split"):
         PlainFolder(folder).sequences()
     assert [len(part) for part in PlainFolder(folder, at_gap="split").sequences()] == [3, 3]
+
+
+@pytest.mark.parametrize("number", [-1, 70_000])
+def test_labels_beyond_any_number_of_a_class_are_named(folder: Path, number: int) -> None:
+    plain.write_classes(folder, NAMES)
+    (folder / "labels").mkdir()
+    ids = np.zeros(60, dtype=np.int64)
+    ids[7] = number
+    np.save(folder / "labels" / f"{FIRST_NS}.npy", ids)
+    read = PlainFolder(folder).sequences()[0].frame(0).read_labels
+    assert read is not None
+    with pytest.raises(ValueError, match=rf"has label ids \[{number}\], which .*classes.yaml does not name"):
+        read()

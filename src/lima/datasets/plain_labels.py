@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from lima.datasets.file_times import stem
-from lima.datasets.labels import IGNORED
+from lima.datasets.labels import IGNORED, NO_CLASS
 from lima.datasets.scan_files import load_array, reading
 from lima.datasets.yaml_file import read_yaml
 
@@ -69,14 +69,16 @@ def read_labels(path: Path, points: int, classes: LabelClasses) -> Int64[Tensor,
         raise ValueError(
             f"{path} has labels for {len(ids)} points, its sweep has {points}: truncated, or of another sweep?"
         )
-    present, places = np.unique(ids, return_inverse=True)
-    unknown = [int(number) for number in present if int(number) not in classes.class_of_id]
-    if unknown:
+    table = np.full(ID_BITS + 1, NO_CLASS, dtype=np.int64)
+    table[list(classes.class_of_id)] = list(classes.class_of_id.values())
+    labels = table[np.clip(ids, 0, ID_BITS)]
+    strange = (labels == NO_CLASS) | (ids < 0) | (ids > ID_BITS)
+    if strange.any():
         raise ValueError(
-            f"{path} has label ids {unknown[:8]}, which {classes.path} does not name: add them there, as {IGNORED} if "
-            f"they mean nothing"
+            f"{path} has label ids {np.unique(ids[strange])[:8].tolist()}, which {classes.path} does not name: add them "
+            f"there, as {IGNORED} if they mean nothing"
         )
-    return torch.from_numpy(np.array([classes.class_of_id[int(number)] for number in present], dtype=np.int64)[places])
+    return torch.from_numpy(labels)
 
 
 def _read_ids(path: Path) -> Int64[np.ndarray, "points"]:

@@ -15,6 +15,7 @@ from collections.abc import Sequence as Series
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -63,12 +64,12 @@ class KeptFrames:
     def name(self) -> str:
         return self.whole.name
 
-    @property
+    @cached_property
     def tokens(self) -> Series[str]:
         tokens = self.whole.tokens
         return [tokens[index] for index in self.kept]
 
-    @property
+    @cached_property
     def timestamps_ns(self) -> Series[int]:
         times_ns = self.whole.timestamps_ns
         return [times_ns[index] for index in self.kept]
