@@ -1,8 +1,8 @@
 """Label-free pretraining of LiDAR backbones from driving logs (LiMA, arXiv 2507.05260).
 
-    from lima import load_encoder
+from lima import load_encoder
 
-    features = load_encoder("runs/lima").encode(points)
+features = load_encoder("runs/lima").encode(points)
 """
 
 from __future__ import annotations
