@@ -122,6 +122,8 @@ def test_the_figures_follow_from_the_cells(measured: tuple[Path, list[str]]) -> 
     assert "no mCE: no baseline was named" in "\n".join(said)
     page = (folder / "robustness" / "report.html").read_text()
     assert "incomplete echo" in page
+    assert page.count('class="bar s') == len(CORRUPTIONS) * len(SEVERITIES)
+    assert all(f'class="bar s{number}"' in page for number in (1, 2, 3))  # the colours that page.css has
     with Image.open(folder / "robustness" / "sheet.png") as sheet:
         assert sheet.size == (4 * CELL_PX, 8 * (CELL_PX + HEAD_PX))
 

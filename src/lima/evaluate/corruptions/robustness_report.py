@@ -152,7 +152,7 @@ def report_page(
         )
         for corruption in CORRUPTIONS
     ]
-    series = [(severity, number) for number, severity in enumerate(SEVERITIES)]
+    series = [(severity, number) for number, severity in enumerate(SEVERITIES, start=1)]
     content = [
         Section(
             "scores",
