@@ -22,6 +22,7 @@ from lima.config import ImportConfig
 from lima.datasets import open_dataset
 from lima.datasets.bags.bag import open_bag
 from lima.datasets.bags.importing import NOTE_FILE, import_bags, list_bags
+from lima.datasets.bags.ros_bag import RosBag
 from lima.datasets.plain_drive import PlainDrive
 from lima.datasets.plain_folder import PlainFolder
 from lima.geometry.rigid import RigidTransform
@@ -562,3 +563,14 @@ def test_a_table_is_what_the_message_says() -> None:
     message = bags.Maker(2).cloud(FIRST_NS, "lidar", table, bags.LAYOUTS["big endian"])
     assert message.data[:8].tobytes() == np.array(table["z"], dtype=">f8").tobytes()
     assert message.data[24] == int(table["intensity"][0])
+
+
+def test_an_index_that_leads_to_messages_of_another_topic_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_bag(bags.write_bag(tmp_path / "drive", frames_of(hand_made_drive()), "ros1")) as bag:
+        assert isinstance(bag, RosBag)
+        everything = list(bag._reader.messages())
+        monkeypatch.setattr(bag._reader, "messages", lambda _: iter(everything))
+        with pytest.raises(ValueError, match=r"drive\.bag cannot be read.*its index leads to a message of /.*reindex"):
+            list(bag.messages(["/tf"]))

@@ -75,8 +75,8 @@ def read_labels(path: Path, points: int, classes: LabelClasses) -> Int64[Tensor,
     strange = (labels == NO_CLASS) | (ids < 0) | (ids > ID_BITS)
     if strange.any():
         raise ValueError(
-            f"{path} has label ids {np.unique(ids[strange])[:8].tolist()}, which {classes.path} does not name: add them "
-            f"there, as {IGNORED} if they mean nothing"
+            f"{path} has label ids {np.unique(ids[strange])[:8].tolist()}, which {classes.path} does not name: add "
+            f"them there, as {IGNORED} if they mean nothing"
         )
     return torch.from_numpy(labels)
 

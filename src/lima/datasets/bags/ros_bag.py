@@ -27,6 +27,10 @@ class RosBag(Bag):
         wanted = [connection for connection in self._reader.connections if connection.topic in topics]
         if wanted:
             for connection, received_ns, content in self._reader.messages(wanted):
+                if connection.topic not in topics:
+                    raise ValueError(
+                        f"its index leads to a message of {connection.topic}, one of {wanted[0].topic} was expected"
+                    )
                 yield Stored(connection.topic, received_ns, content)
 
     def _decode(self, message: Stored) -> Any:
