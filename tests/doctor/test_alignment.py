@@ -45,6 +45,7 @@ def test_a_late_clock_is_found() -> None:
     assert late.confidence > 0.99
 
 
+@pytest.mark.slow
 def test_what_all_cameras_share_is_the_lidar() -> None:
     ahead = street(frames=6, edges=80)
     turn = torch.tensor([[-1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=torch.float64)
