@@ -67,13 +67,13 @@ def test_poses_are_of_the_frame_that_is_asked_for() -> None:
 
 
 def test_what_stands_still_needs_few_values() -> None:
-    """A hundred seconds at a hundred hertz, without a move: some are kept, to know that it stood still all along."""
+    """Twenty seconds at a hundred hertz, without a move: some are kept, to know that it stood still all along."""
     tree = FrameTree()
-    for row in range(10_000):
+    for row in range(2000):
         say(tree, "base_link", "cam", moved(1.0), row * 10_000_000)
     (edge,) = tree.edges.values()
     assert edge.still
-    assert len(edge.times_ns) < 300
+    assert len(edge.times_ns) < 60
 
 
 def test_contradictions_are_told() -> None:
