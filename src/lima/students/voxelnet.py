@@ -117,7 +117,8 @@ class VoxelNet(nn.Module):
 
 
 def _norm(dim: int) -> SparseBatchNorm:
-    return SparseBatchNorm(dim, eps=1e-3, momentum=0.01)
+    """With OpenPCDet's epsilon, but torch's momentum: with its 0.01 a short run ends before the statistics are true."""
+    return SparseBatchNorm(dim, eps=1e-3)
 
 
 def _step_down(in_dim: int, dim: int, padding: Triple, cells: Triple) -> tuple[nn.Sequential, Triple]:

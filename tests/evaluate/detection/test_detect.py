@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lima.cli import parse
+from lima.commands.detection import Detect
 from lima.config import DetectConfig, DetectorConfig, StudentConfig
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder, save_student
@@ -124,3 +126,14 @@ def test_refusals(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
         load_detector(run)
     with pytest.raises(ValueError, match="one keyframe a step"):
         learner_of(run, simulated_nuscenes, replace(SMALL, batch=0))
+
+
+def test_what_a_user_types() -> None:
+    words = "detect RUN DATA --labels scene-1in20 --out DIR --start random --head second --no-class-balanced --sweeps 1"
+    command = parse(words.split())
+    assert isinstance(command, Detect)
+    assert (command.run_folder, command.data, command.out) == (Path("RUN"), Path("DATA"), Path("DIR"))
+    assert (command.config.labels, command.config.start, command.config.sweeps) == ("scene-1in20", "random", 1)
+    assert command.config.detector.head == "second"
+    assert not command.config.class_balanced
+    assert command.config.ground_truth_sampling

@@ -48,4 +48,5 @@ class BevBackbone(nn.Module):
 
 
 def _norm_relu(dim: int) -> list[nn.Module]:
-    return [nn.BatchNorm2d(dim, eps=1e-3, momentum=0.01), nn.ReLU()]
+    """With OpenPCDet's epsilon and torch's momentum, as in the backbone."""
+    return [nn.BatchNorm2d(dim, eps=1e-3), nn.ReLU()]

@@ -61,20 +61,28 @@ class ObjectBank:
 
         Points of the example inside an added box give way to the thing's own.
         """
-        boxes, added = example.boxes, []
+        chosen: list[Thing] = []
         for cls, name in enumerate(DETECTION_CLASSES):
             missing = WANTED[name] - int((example.boxes.classes == cls).sum())
             things = self._things[cls]
-            for place in torch.randperm(len(things), generator=generator)[: max(missing, 0)].tolist():
-                thing = things[place]
-                if not bool((rotated_iou(_rectangles(thing.box), _rectangles(boxes)) > 0).any()):
-                    boxes = LidarBoxes.concatenate([boxes, thing.box])
-                    added.append(thing)
+            order = torch.randperm(len(things), generator=generator).tolist()
+            chosen += [things[place] for place in order[: max(missing, 0)]]
+        if not chosen:
+            return example
+        rectangles = _rectangles(LidarBoxes.concatenate([thing.box for thing in chosen]))
+        blocked = (rotated_iou(rectangles, _rectangles(example.boxes)) > 0).any(dim=1)
+        meets = rotated_iou(rectangles, rectangles) > 0
+        added: list[Thing] = []
+        for place, thing in enumerate(chosen):
+            if not bool(blocked[place]):
+                added.append(thing)
+                blocked |= meets[place]
         if not added:
             return example
         new = LidarBoxes.concatenate([thing.box for thing in added])
         kept = ~new.contain(example.points[:, :3]).any(dim=0)
-        return Example(example.token, torch.cat([example.points[kept], *(thing.points for thing in added)]), boxes)
+        points = torch.cat([example.points[kept], *(thing.points for thing in added)])
+        return Example(example.token, points, LidarBoxes.concatenate([example.boxes, new]))
 
 
 def _rectangles(boxes: LidarBoxes) -> Tensor:
