@@ -147,7 +147,7 @@ class Features:
         from lima.teachers import load_teacher
         from lima.teachers.cache import FeatureCache
 
-        teacher = load_teacher(self.config.name, self.config.layers)
+        teacher = load_teacher(self.config.name, self.config.layers, runtime=self.config.runtime)
         folder = self.cache or default_cache_folder(self.data)
         cache = FeatureCache(folder, teacher, self.config.image_height_px, self.config.image_width_px)
         with opened(self.data, self.at_gap, self.skip_bad) as dataset:

@@ -32,7 +32,7 @@ class TeacherConfig:
     image_height_px: int = 224
     image_width_px: int = 448
     runtime: Runtime = "torch"
-    """onnx: onnxruntime, faster on a CPU and equal but for rounding; onnx-int8: faster still, slightly other features"""
+    """onnx: onnxruntime, faster on a CPU, equal but for rounding; onnx-int8: faster still, slightly other features"""
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,7 @@ def _student(folder: DemoFolder, config: DemoConfig, student: str) -> Student:
 
 def _look(folder: DemoFolder, config: DemoConfig) -> None:
     teacher_config = config.pretrain.teacher
-    teacher = load_teacher(teacher_config.name, teacher_config.layers)
+    teacher = load_teacher(teacher_config.name, teacher_config.layers, runtime=teacher_config.runtime)
     cache = FeatureCache(folder.features, teacher, teacher_config.image_height_px, teacher_config.image_width_px)
     cache.fill(open_dataset(folder.drives).sequences(config.pretrain.split))
 

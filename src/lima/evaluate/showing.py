@@ -62,7 +62,7 @@ def picture_sections(data: Path, cache: Path, config: PretrainConfig, shown: Ser
 
 def _features_of(config: TeacherConfig, cache: Path) -> Callable[[Frame], Tensor]:
     """From the cache where pretraining has made one; a page about a few frames is no reason to begin one."""
-    teacher = load_teacher(config.name, config.layers)
+    teacher = load_teacher(config.name, config.layers, runtime=config.runtime)
     stored = FeatureCache(cache, teacher, config.image_height_px, config.image_width_px)
     if stored.folder.is_dir():
         return stored.features

@@ -65,7 +65,7 @@ def probe_targets(
     """Probe the targets that each of the methods would give a student."""
     with opened(data, probe_config.at_gap, probe_config.skip_bad) as dataset:
         split = labelled_split(dataset, probe_config)
-        teacher = load_teacher(teacher_config.name, teacher_config.layers)
+        teacher = load_teacher(teacher_config.name, teacher_config.layers, runtime=teacher_config.runtime)
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, teacher_config.image_height_px, teacher_config.image_width_px
         )

@@ -46,7 +46,7 @@ class VisionTransformerTeacher:
         self._extra_tokens = 1 + int(config.get("num_register_tokens", 0))
         del blocks[max(self.layers) + 1 :]
         self._blocks = blocks
-        self._network = frozen(network).to(device)
+        self.network = frozen(network).to(device)
         self._device = torch.device(device)
         # Some members of the family refuse other sizes than they were trained with unless told to interpolate.
         interpolates = "interpolate_pos_encoding" in inspect.signature(network.forward).parameters
@@ -56,12 +56,12 @@ class VisionTransformerTeacher:
     def key(self) -> str:
         """Digest of the blocks that are run, and of the settings."""
         settings = {"layers": self.layers, "mean": self._mean, "std": self._std, "config": self._settings}
-        return key_of(weights_of(self._network), settings)
+        return key_of(weights_of(self.network), settings)
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per patch."""
         check_pixels(pixels, self.patch_px, self.name)
-        rows, cols = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
+        rows, cols = (int(side) // self.patch_px for side in pixels.shape[2:])
         tokens: dict[int, Tensor] = {}
 
         def keep(layer: int, output: Tensor | tuple[Tensor, ...]) -> None:
@@ -73,7 +73,7 @@ class VisionTransformerTeacher:
         ]
         try:
             with torch.no_grad():
-                self._network(normalised(pixels.to(self._device), self._mean, self._std), **self._options)
+                self.network(normalised(pixels.to(self._device), self._mean, self._std), **self._options)
         finally:
             for hook in hooks:
                 hook.remove()

@@ -46,21 +46,21 @@ class Sam2Teacher:
         self._settings = settings_of(written)
         self._mean, self._std = image_statistics(folder)
         del hiera.blocks[sum(config.blocks_per_stage[: max(self.layers) + 1]) :]
-        self._hiera: Any = frozen(hiera).to(device)
+        self.network = frozen(hiera).to(device)
         self._device = torch.device(device)
 
     @cached_property
     def key(self) -> str:
         """Digest of the stages that are run, and of the settings."""
         settings = {"layers": self.layers, "mean": self._mean, "std": self._std, "config": self._settings}
-        return key_of(weights_of(self._hiera), settings)
+        return key_of(weights_of(self.network), settings)
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per cell of the finest stage taken."""
         check_pixels(pixels, self.multiple_px, self.name)
-        rows, cols = pixels.shape[2] // self.patch_px, pixels.shape[3] // self.patch_px
+        rows, cols = (int(side) // self.patch_px for side in pixels.shape[2:])
         with torch.no_grad():
-            outputs = self._hiera(normalised(pixels.to(self._device), self._mean, self._std))
+            outputs = self.network(normalised(pixels.to(self._device), self._mean, self._std))
         maps = [outputs.intermediate_hidden_states[stage].permute(0, 3, 1, 2) for stage in self.layers]
         return torch.cat([_on_grid(values, rows, cols) for values in maps], dim=1).contiguous().to(pixels.device)
 

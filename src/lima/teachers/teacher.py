@@ -52,6 +52,13 @@ class Teacher(Protocol):
         ...
 
 
+class TorchTeacher(Teacher, Protocol):
+    """A teacher whose network is PyTorch's, from normalised images to whatever its family gives."""
+
+    @property
+    def network(self) -> nn.Module: ...
+
+
 def check_pixels(pixels: Tensor, multiple_px: int, teacher: str) -> None:
     """Refuses what is not a batch of colour images in bytes whose sides are multiples of `multiple_px`."""
     if pixels.dtype != torch.uint8 or pixels.ndim != 4 or pixels.shape[1] != 3:

@@ -121,20 +121,20 @@ class TinyTeacher:
         self.name = "tiny"
         self.patch_px = PATCH_PX
         self.dim = shape.dim
-        self._network = frozen(network).to(device)
+        self.network = frozen(network).to(device)
         self._device = torch.device(device)
 
     @cached_property
     def key(self) -> str:
         """Digest of the weights and of the statistics the images are normalised with."""
-        return key_of(self._network.state_dict(), {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "kind": "tiny"})
+        return key_of(self.network.state_dict(), {"mean": IMAGENET_MEAN, "std": IMAGENET_STD, "kind": "tiny"})
 
     def features(self, pixels: UInt8[Tensor, "cams 3 height width"]) -> Float32[Tensor, "cams dim rows cols"]:
         """One feature per 8 x 8 pixels."""
         check_pixels(pixels, self.patch_px, "the tiny teacher")
         images = normalised(pixels.to(self._device), IMAGENET_MEAN, IMAGENET_STD)
         with torch.no_grad():
-            values = self._network(images.contiguous(memory_format=torch.channels_last))
+            values = self.network(images.contiguous(memory_format=torch.channels_last))
         return values.contiguous().to(pixels.device)
 
 

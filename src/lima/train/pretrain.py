@@ -41,7 +41,7 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
         sequences = dataset.sequences(config.split)
         everything = with_between(sequences, _sweeps(config))
         folder = _open_folder(out, data, config, sequences, resume, processes)
-        teacher = load_teacher(config.teacher.name, config.teacher.layers, device=processes.device)
+        teacher = load_teacher(config.teacher.name, config.teacher.layers, processes.device, config.teacher.runtime)
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, config.teacher.image_height_px, config.teacher.image_width_px
         )
