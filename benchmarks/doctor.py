@@ -91,7 +91,7 @@ def measure(data: Path, drives: int, cameras: int, clean: bool) -> Iterator[Case
         reference, half = (_reference(others), looked) if others else _from_every_other_frame(looked)
         yield from _clean(looked, reference, half)
         if not clean:
-            yield from _clock_cases(half)
+            yield from _clock_cases(half, looked)
             yield from _camera_cases(half, reference, cameras, number)
             yield from _lidar_cases(half)
             yield from _pose_cases(looked)
@@ -140,11 +140,11 @@ def _lidar_cases(looked: Looked) -> Iterator[Case]:
         yield _case(looked, kind, size, "all", align(wrong, where), None)
 
 
-def _clock_cases(looked: Looked) -> Iterator[Case]:
-    """The clock of all cameras off."""
+def _clock_cases(looked: Looked, whole: Looked) -> Iterator[Case]:
+    """The clock of all cameras off. whole: the drive that tells the way."""
     where = _lidar_m(looked)
     for size in LATE_S:
-        wrong = [evidence.moved(_late_moves(looked, evidence, size)) for evidence in looked.evidences]
+        wrong = [evidence.moved(_late_moves(looked, whole, evidence, size)) for evidence in looked.evidences]
         alignment = align(wrong, where)
         found = _case(looked, "cameras' clock", size, "all", alignment, None)
         if alignment.late is not None:
@@ -152,13 +152,13 @@ def _clock_cases(looked: Looked) -> Iterator[Case]:
         yield found
 
 
-def _late_moves(looked: Looked, evidence: Evidence, late_s: float) -> Tensor:
+def _late_moves(looked: Looked, whole: Looked, evidence: Evidence, late_s: float) -> Tensor:
     """What a clock that is ahead by so much does: the camera is put where the vehicle was at the wrong time.
 
     The way comes from the poses of all sensors, straight between neighbours; the doctor knows those of sweeps.
     """
     known: dict[int, RigidTransform] = {}
-    for frame in looked.facts:
+    for frame in whole.facts:
         known[frame.sweep.timestamp_ns] = frame.sweep.world_from_ego
         known |= {image.timestamp_ns: image.world_from_ego for image in frame.images}
     times = sorted(known)
