@@ -99,6 +99,11 @@ class LabelledSequence:
     indices: tuple[int, ...]
 
     @property
+    def whole(self) -> Sequence:
+        """What it is a part of, for what lies between its frames (`data.between`)."""
+        return self.sequence
+
+    @property
     def name(self) -> str:
         return self.sequence.name
 
