@@ -66,7 +66,7 @@ def checked(sequences: Series[Sequence], folders: Series[Path], at_gap: AtGap) -
     for sequence, folder in zip(sequences, folders, strict=True):
         check_ascending(sequence.timestamps_ns, sequence.tokens, str(folder))
         borders = gaps(sequence.timestamps_ns)
-        told += [describe_gap(sequence, frame) for frame in borders]
+        told += [f"{folder}: {describe_gap(sequence, frame)}" for frame in borders]
         found += split_at(sequence, borders)
     if told and at_gap == "raise":
         raise ValueError(
