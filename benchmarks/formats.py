@@ -2,9 +2,9 @@
 
     python -m benchmarks.formats --recordings ../shared/data --work /tmp/formats
 
-Recordings are taken where there are some; the other formats are written from a simulated drive of real size (64 beams of
-2650 points, seven images of 1920 x 1280 px made larger from 480 x 320). Files come from the system's memory. Figures
-are processor seconds of this process, which other programs do not lengthen.
+Recordings are taken where there are some; the other formats are written from a simulated drive of real size (64 beams
+of 2650 points, seven images of 1920 x 1280 px made larger from 480 x 320). Files come from the system's memory. Figures
+are processor seconds of this process; on a busy machine take the best of several runs.
 """
 
 from __future__ import annotations
