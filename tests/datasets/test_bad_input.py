@@ -17,18 +17,9 @@ from lima.config import OptimiserConfig, PretrainConfig, StudentConfig, TeacherC
 from lima.datasets import open_dataset
 from lima.scene import Frame
 from lima.train.pretrain import pretrain
-from tests.datasets.bad_input import (
-    FORMATS,
-    MANY,
-    NO_IMAGES,
-    NUSCENES,
-    ONE_OF_EVERY_READER,
-    ROWS,
-    BadFormat,
-    CannotBe,
-    Refused,
-    Works,
-)
+from tests.datasets.bad_input import FORMATS, NUSCENES, ONE_OF_EVERY_READER
+from tests.datasets.bad_input.cases import MANY, ROWS, BadFormat, CannotBe, Refused, Works
+from tests.datasets.bad_input.kitti import NO_IMAGES
 from tests.datasets.damage import somebody_else, without_rights
 
 DAMAGES = 8
