@@ -6,6 +6,7 @@ only as long as every table has the size and the time of change it had, and its 
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import logging
@@ -55,6 +56,7 @@ def _load(folder: Path, file_name: str, kind: type[Index], build: Callable[[], I
     fingerprint, size_bytes = _fingerprint(folder)
     if size_bytes < smallest_bytes:
         return build()
+    build = _without_collection(build)
     path = index_path(folder, file_name)
     if path.is_file():
         try:
@@ -69,6 +71,21 @@ def _load(folder: Path, file_name: str, kind: type[Index], build: Callable[[], I
     except OSError as problem:
         logger.warning("%s could not be written, the next opening will take as long: %s", path, problem)
     return index
+
+
+def _without_collection(build: Callable[[], Index]) -> Callable[[], Index]:
+    """Millions of rows come and go, none of them in a cycle: looking for cycles would take a fifth of the time."""
+
+    def built() -> Index:
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            return build()
+        finally:
+            if was_on:
+                gc.enable()
+
+    return built
 
 
 def index_path(folder: Path, file_name: str = FILE_NAME) -> Path:
