@@ -199,6 +199,8 @@ class DetectorConfig:
     head_upsampling: Literal[1, 2, 4] = 1
     """the head's cells are so much finer than the backbone's last voxels, which are eight voxels wide"""
     head_channels: int = 64
+    box_weight: float | None = None
+    """of the boxes' loss beside that of centres or scores; when left out the head's own: 0.25 or 2"""
     min_score: float = 0.05
     """boxes with less are left out"""
     nms_iou: float = 0.2

@@ -106,6 +106,8 @@ def test_losses_by_hand() -> None:
     answers[0][1].zero_()  # codes of the cars: off by z 1, log length 1, log width 1, cos 1, vx 2 at a fifth
     assert float(head.loss(answers, [boxes])["box"]) == pytest.approx(0.25 * (4 + 0.2 * 2))
     assert len(CODE_WEIGHTS) == 10
+    heavy = CenterHead(8, BEV, 4, box_weight=1.0)
+    assert float(heavy.loss(answers, [boxes])["box"]) == pytest.approx(4 + 0.2 * 2)
 
 
 def test_every_class_has_one_place() -> None:

@@ -49,9 +49,9 @@ class AnchorHead(nn.Module):
 
     shapes: Tensor
 
-    def __init__(self, in_dim: int, bev: BevMap) -> None:
+    def __init__(self, in_dim: int, bev: BevMap, box_weight: float = BOX_WEIGHT) -> None:
         super().__init__()
-        self.bev = bev
+        self.bev, self.box_weight = bev, box_weight
         per_cell = len(DETECTION_CLASSES) * len(YAWS)
         self.conv_cls = nn.Conv2d(in_dim, per_cell, 1)
         self.conv_box = nn.Conv2d(in_dim, per_cell * CODES, 1)
@@ -80,7 +80,7 @@ class AnchorHead(nn.Module):
         box = box_loss(codes[hit], encode(targets, own)) / count
         direction = F.cross_entropy(directions[hit], direction_of(targets[:, YAW]), reduction="sum") / count
         score = focal_loss(logits, hit)[stands_for != UNSURE].sum() / count
-        return {"score": score, "box": BOX_WEIGHT * box, "direction": DIRECTION_WEIGHT * direction}
+        return {"score": score, "box": self.box_weight * box, "direction": DIRECTION_WEIGHT * direction}
 
     def assignment(self, anchors: Tensor, boxes: LidarBoxes) -> Int64[Tensor, "anchors"]:
         """For every anchor, by cell, class and yaw, the row of its box, `NONE` or `UNSURE`."""

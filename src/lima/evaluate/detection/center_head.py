@@ -45,9 +45,9 @@ class GroupHead(nn.Module):
 class CenterHead(nn.Module):
     """Heads for the groups of `GROUPS` behind one shared convolution of `shared_dim` channels."""
 
-    def __init__(self, in_dim: int, bev: BevMap, shared_dim: int = 64) -> None:
+    def __init__(self, in_dim: int, bev: BevMap, shared_dim: int = 64, box_weight: float = BOX_WEIGHT) -> None:
         super().__init__()
-        self.bev = bev
+        self.bev, self.box_weight = bev, box_weight
         self.shared_conv = nn.Sequential(
             nn.Conv2d(in_dim, shared_dim, 3, padding=1), nn.BatchNorm2d(shared_dim), nn.ReLU()
         )
@@ -66,7 +66,7 @@ class CenterHead(nn.Module):
             targets = center_targets(boxes, classes, self.bev)
             heat = heat + centre_focal_loss(logits.float(), targets.heat)
             box = box + _box_loss(codes.float(), targets)
-        return {"heat": heat, "box": BOX_WEIGHT * box}
+        return {"heat": heat, "box": self.box_weight * box}
 
     def candidates(self, found: Series[tuple[Tensor, Tensor]], min_score: float) -> list[LidarBoxes]:
         """For every sweep the boxes at the peaks (none of the eight cells around is higher), before suppression."""

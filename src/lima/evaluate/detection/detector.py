@@ -75,9 +75,10 @@ class Detector(nn.Module):
 
 def _head(in_dim: int, bev_map: BevMap, config: DetectorConfig) -> CenterHead | AnchorHead:
     """The head that the settings name."""
+    weight = {} if config.box_weight is None else {"box_weight": config.box_weight}
     if config.head == "second":
-        return AnchorHead(in_dim, bev_map)
-    return CenterHead(in_dim, bev_map, config.head_channels)
+        return AnchorHead(in_dim, bev_map, **weight)
+    return CenterHead(in_dim, bev_map, config.head_channels, **weight)
 
 
 def student_for_detection(student: Student) -> VoxelNetStudent:
