@@ -99,4 +99,4 @@ def _names(labels: Series[tuple[float, str, str]]) -> list[str]:
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str = SOFT) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" style="fill:{colour}">{escape(words)}</text>'
