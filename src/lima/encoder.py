@@ -111,8 +111,8 @@ def save_student(folder: Path, student: Student, config: StudentConfig) -> None:
         "lima_version": __version__,
     }
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in student.state_dict().items()}
-    _replace(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
-    _replace(folder / DESCRIPTION_FILE, lambda path: path.write_text(json.dumps(description, indent=2) + "\n"))
+    write_beside(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
+    write_beside(folder / DESCRIPTION_FILE, lambda path: path.write_text(json.dumps(description, indent=2) + "\n"))
 
 
 def load_encoder(path: Path | str) -> Encoder:
@@ -134,7 +134,7 @@ def load_encoder(path: Path | str) -> Encoder:
     return Encoder(student)
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def write_beside(path: Path, write: Callable[[Path], object]) -> None:
     """Writes beside the file, then renames, so that no reader ever meets half of it."""
     beside = path.with_name(path.name + ".part")
     write(beside)

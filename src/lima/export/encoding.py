@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lima.encoder import WEIGHTS_FILE, Encoder, load_encoder
+from lima.encoder import WEIGHTS_FILE, Encoder, load_encoder, write_beside
 from lima.scene import Batch, Dataset, Frame
 
 INDEX_FILE = "encoding.json"
@@ -79,13 +78,12 @@ def _features(encoder: Encoder, frame: Frame) -> np.ndarray:
 
 
 def _save(file: Path, features: np.ndarray) -> None:
-    beside = file.with_name(file.name + ".part")
-    with open(beside, "wb") as stream:
-        np.save(stream, features)
-    os.replace(beside, file)
+    def write(beside: Path) -> None:
+        with open(beside, "wb") as stream:  # np.save would add an ending to a name
+            np.save(stream, features)
+
+    write_beside(file, write)
 
 
 def _write_index(out: Path, index: dict[str, Any]) -> None:
-    beside = out / (INDEX_FILE + ".part")
-    beside.write_text(json.dumps(index, indent=1) + "\n")
-    os.replace(beside, out / INDEX_FILE)
+    write_beside(out / INDEX_FILE, lambda beside: beside.write_text(json.dumps(index, indent=1) + "\n"))

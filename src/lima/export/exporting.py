@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from lima.config import StudentConfig
-from lima.encoder import load_encoder, read_student_config
+from lima.encoder import load_encoder, read_student_config, write_beside
 from lima.export.hub import write_hub_folder
 from lima.export.libraries import Library, export_to, raw_input_scale
 from lima.export.onnx_networks import INPUT, graph_of, tables_of
@@ -79,7 +78,7 @@ def _export_to_library(
                 f"spconv's answer with these weights differs by {difference:.1e} of the largest: not saved"
             )
         say(f"spconv computes the same from them: largest difference {difference:.1e} of the largest answer")
-    _replace(out, lambda path: torch.save(export.checkpoint(), path))
+    write_beside(out, lambda path: torch.save(export.checkpoint(), path))
     say(f"{out}: inputs are metres and intensity up to {intensity_max:g}; the configuration must say {export.settings}")
     if isinstance(student.backbone, VoxelNet):
         say("conv_out, which makes the map from above, is not reached by pretraining: its weights are as they began")
@@ -98,7 +97,7 @@ def _export_onnx(
         if not difference < ONNX_TOLERANCE:
             raise ValueError(f"onnxruntime's answer differs by {difference:.1e} of the largest: not saved")
         say(f"onnxruntime computes the same: largest difference {difference:.1e} of the largest answer")
-    _replace(out, lambda path: path.write_bytes(serialised))
+    write_beside(out, lambda path: path.write_bytes(serialised))
     say(f"{out}: {len(model.graph.node)} nodes, {len(serialised) / 1e6:.1f} MB; inputs: {_inputs_in_words(model)}")
 
 
@@ -135,10 +134,3 @@ def _relative(found: np.ndarray, expected: np.ndarray) -> float:
 
 def _inputs_in_words(model: object) -> str:
     return ", ".join(value.name for value in model.graph.input)  # type: ignore[attr-defined]
-
-
-def _replace(out: Path, write: Callable[[Path], object]) -> None:
-    """Beside, then renamed: never half a file."""
-    beside = out.with_name(out.name + ".part")
-    write(beside)
-    os.replace(beside, out)
