@@ -138,7 +138,7 @@ def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: P
     for number in range(min(config.pictures, len(places))):
         sequence, index = places[(2 * number + 1) * len(places) // (2 * config.pictures)]
         frame, boxes = found_in(detector, SweepHistory(sequence, config.sweeps, config.max_age_s), index)
-        detection_picture(frame, boxes).save(folder / f"{sequence.name} {index}.jpg", quality=88)
+        detection_picture(frame, boxes).save(folder / f"{sequence.name}-{index:03d}.jpg", quality=88)
 
 
 def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
