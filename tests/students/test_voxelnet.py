@@ -13,11 +13,12 @@ from torch import Tensor
 
 from lima.config import StudentConfig
 from lima.encoder import load_encoder, save_student
+from lima.export.layers import spconv_weight, weight_from_spconv
 from lima.scene import Batch
 from lima.sparse import SparseTensor
 from lima.students.student import VoxelNetStudent, build_student
 from lima.students.voxel_grid import VoxelGrid
-from lima.students.voxelnet import VoxelNet, spconv_weight, weight_from_spconv
+from lima.students.voxelnet import VoxelNet
 
 SMALL = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.5, max_range_m=8.0)
 FULL = StudentConfig(backbone="voxelnet", voxel_size_m=0.1, max_range_m=51.2)
@@ -56,7 +57,7 @@ def as_spconv(network: VoxelNet) -> dict[str, Tensor]:
     state = {}
     for name, tensor in network.state_dict().items():
         kernel = (1, 1, 3) if name == "conv_out.0.weight" else (3, 3, 3)
-        state[name] = spconv_weight(tensor, kernel) if tensor.ndim == 3 else tensor
+        state[name] = spconv_weight(tensor, kernel, "zyx") if tensor.ndim == 3 else tensor
     return state
 
 

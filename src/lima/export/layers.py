@@ -88,6 +88,11 @@ def spconv_weight(weight: Float[Tensor, "offsets in out"], sizes: tuple[int, int
     return kernel.permute((4, 0, 1, 2, 3) if axes == "xyz" else (4, 2, 1, 0, 3)).contiguous()
 
 
+def weight_from_spconv(weight: Float[Tensor, "out z y x in"]) -> Float[Tensor, "offsets in out"]:
+    """The inverse of `spconv_weight` for indices (z, y, x), of kernels larger than 1."""
+    return weight.permute(3, 2, 1, 4, 0).flatten(0, 2).contiguous()
+
+
 def run(module: nn.Module, voxels: Any) -> Any:
     """One layer or a row of them on spconv's voxels; what works on features alone is given the features."""
     if isinstance(module, (nn.BatchNorm1d, nn.ReLU)):

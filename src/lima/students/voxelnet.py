@@ -3,7 +3,7 @@
 A 3³ convolution, then four steps of residual blocks with 16, 32, 64 and 128 channels, each step but the first entered
 by a strided convolution that halves the grid, and a last convolution that shrinks the height (Zhou and Tuzel 2018, Yan
 et al. 2018, with the residual blocks of Zhu et al., arXiv 1908.09492). Weights bear OpenPCDet's names, and every layer
-means what spconv's means, so that weights go over in both directions (`spconv_weight`).
+means what spconv's means, so that weights go over in both directions (`lima.export.layers`).
 """
 
 from __future__ import annotations
@@ -124,17 +124,3 @@ def _norm(dim: int) -> SparseBatchNorm:
 def _step_down(in_dim: int, dim: int, padding: Triple, cells: Triple) -> tuple[nn.Sequential, Triple]:
     strided = BoundedConv3d(in_dim, dim, (3, 3, 3), (2, 2, 2), padding, cells)
     return nn.Sequential(NormReLU(strided, dim), BasicBlock(dim), BasicBlock(dim)), strided.cells_out
-
-
-def spconv_weight(weight: Float[Tensor, "offsets dim new_dim"], kernel_size: Triple) -> Tensor:
-    """The weight of a convolution as spconv 2 holds it: (out, z, y, x, in).
-
-    kernel_size: along x, y, z.
-    """
-    x, y, z = kernel_size
-    return weight.reshape(x, y, z, *weight.shape[1:]).permute(4, 2, 1, 0, 3).contiguous()
-
-
-def weight_from_spconv(weight: Float[Tensor, "new_dim z y x dim"]) -> Float[Tensor, "offsets dim new_dim"]:
-    """The inverse of `spconv_weight`."""
-    return weight.permute(3, 2, 1, 4, 0).flatten(0, 2).contiguous()

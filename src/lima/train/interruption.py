@@ -16,6 +16,13 @@ class Interrupted(Exception):  # noqa: N818 (nobody's error)
         super().__init__(message)
         self.exit_code = 128 + signal_number
 
+    @staticmethod
+    def after(number: int, step: int, steps: int) -> Interrupted:
+        """By signal `number`, after a step whose checkpoint is written."""
+        name = signal.Signals(number).name
+        words = f"stopped after step {step} of {steps}, checkpoint written; the same command with --resume goes on"
+        return Interrupted(number, f"{name}: {words}")
+
 
 class StopSignals:
     """While entered, SIGINT and SIGTERM are noted in `received` (0: none) instead of ending the process.

@@ -109,12 +109,7 @@ def pretrain_on(
             if stop or last or report.step % config.checkpoint_every_steps == 0:
                 write_checkpoint(folder.checkpoints, trainer.checkpoint(loaded.lanes_after), processes)
             if stop:
-                number = signal.Signals(signals.received or signal.SIGTERM)
-                raise Interrupted(
-                    number,
-                    f"{number.name}: stopped after step {report.step} of {trainer.steps}, checkpoint written; the same "
-                    f"command with --resume goes on",
-                )
+                raise Interrupted.after(signals.received or signal.SIGTERM, report.step, trainer.steps)
     if processes.first:
         save_student(folder.path, trainer.method.student, config.student)
         progress.say(f"the student is in {folder.path / 'student.safetensors'}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -122,12 +121,7 @@ def _learn(
             if stop or last or learner.step % config.checkpoint_every_steps == 0:
                 write_checkpoint(folder.checkpoints, learner.checkpoint(), processes)
             if stop:
-                number = signal.Signals(signals.received)
-                raise Interrupted(
-                    number,
-                    f"{number.name}: stopped after step {learner.step} of {learner.steps}, checkpoint written; the "
-                    f"same command with --resume goes on",
-                )
+                raise Interrupted.after(signals.received, learner.step, learner.steps)
     return time.perf_counter() - started
 
 

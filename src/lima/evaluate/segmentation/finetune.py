@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -131,12 +130,7 @@ def _learn(
             if stop or last or learner.step % config.checkpoint_every_steps == 0:
                 write_checkpoint(folder.checkpoints, learner.checkpoint(), processes)
             if stop:
-                number = signal.Signals(signals.received)
-                raise Interrupted(
-                    number,
-                    f"{number.name}: stopped after step {learner.step} of {learner.steps}, checkpoint written; the "
-                    f"same command with --resume goes on",
-                )
+                raise Interrupted.after(signals.received, learner.step, learner.steps)
     learner.segmenter.eval()
     best = max(learner.scored, key=lambda scores: -1.0 if scores["miou"] is None else scores["miou"])
     return {
