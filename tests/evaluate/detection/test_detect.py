@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from lima.evaluate.detection.scoring import found_in
 from lima.evaluate.detection.sweeps import SweepHistory
 from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.students.student import build_student
+from lima.train.interruption import Interrupted, StopSignals
 
 STUDENT = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.8, max_range_m=25.6)
 SMALL = DetectConfig(
@@ -104,6 +106,15 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
         detect(run, simulated_nuscenes, out, config)
     with pytest.raises(ValueError, match="other settings"):
         detect(run, simulated_nuscenes, out, replace(config, seed=5), resume=True)
+
+
+def test_a_caller_with_signals_of_its_own_stops_it(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
+    signals = StopSignals()
+    signals.received = signal.SIGTERM
+    config = replace(SMALL, class_balanced=False, ground_truth_sampling=False)
+    with pytest.raises(Interrupted, match="SIGTERM: stopped after step 1 of 2"):
+        detect(run, simulated_nuscenes, tmp_path / "out", config, signals=signals)
+    assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == ["step-00000001"]
 
 
 def test_suppression_is_class_by_class_and_keeps_the_best(run: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,20 @@ SUBMISSION = "detections.json"
 PICTURES = "pictures"
 
 
-def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool = False) -> dict[str, Any]:
+def detect(
+    run: Path,
+    data: Path,
+    out: Path,
+    config: DetectConfig,
+    resume: bool = False,
+    signals: StopSignals | None = None,
+) -> dict[str, Any]:
     """Train a detector on the labels in `data`, from the student of `run`; returns its metrics.json.
 
     run: a folder with student.safetensors and student.json; of these, `start="random"` takes the shape alone. resume:
     go on from the last checkpoint in `out`; on one CPU thread the weights at the end are bit for bit those of a run
-    that was never stopped.
+    that was never stopped. signals: of a caller who has more to do and has entered them; SIGINT and SIGTERM are noted
+    here where there are none.
 
     `out` then holds the detector (`load_detector`), whose student is also an encoder (`load_encoder`); labels.json, the
     frames that were learned from; detections.json, the boxes of the validation split in nuScenes's format; pictures/,
@@ -58,7 +67,7 @@ def detect(run: Path, data: Path, out: Path, config: DetectConfig, resume: bool 
         detector = start_detector(run, config)
         folder = open_run_folder(out, data, config, labels.tokens, resume, started_from=run)
         write_atomically(out / LABELS, labels.as_json())
-        seconds = _learn(detector, labels, split, folder, config, processes)
+        seconds = _learn(detector, labels, split, folder, config, processes, signals)
         save_detector(out, detector, student_config)
         started = time.perf_counter()
         found = detect_split(detector, split.val, config.sweeps, config.max_age_s)
@@ -99,6 +108,7 @@ def _learn(
     folder: RunFolder,
     config: DetectConfig,
     processes: Processes,
+    noted: StopSignals | None,
 ) -> float:
     """The loop: from the last checkpoint in the folder, or from the beginning, to the end; returns its seconds."""
     started = time.perf_counter()
@@ -108,7 +118,7 @@ def _learn(
         learner.load(found)
     for line in _announcement(learner, split):
         progress.say(line)
-    with StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
+    with nullcontext(noted) if noted else StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
         progress.start(learner.step)
         while learner.step < learner.steps:
             before = time.perf_counter()
