@@ -296,6 +296,15 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_column_of_sentences_wraps_and_one_of_figures_does_not() -> None:
+    sentence = "1.2 ± 0.1 cm left, 0.42 ± 0.03 degrees up, 0.15 ± 0.01 degrees clockwise"
+    made = table(("camera", "shift", "what"), [("front", "0.4", sentence), ("back", "0.5", "none")])
+    assert made.count("<td class=words>") == 2
+    assert "<th class=words>what</th>" in made
+    assert "<td>0.4</td>" in made
+    assert "<td>0.5</td>" in made
+
+
 def test_a_run_without_anything_still_has_a_page_that_says_what_is_missing(run: Path) -> None:
     reader = check_stands_alone(write_report(run).read_text())
     for words in ("there are no scores", "There are no curves", "student.safetensors is missing", "minkunet14"):

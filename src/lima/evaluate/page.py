@@ -14,6 +14,8 @@ from PIL import Image
 
 from lima.evaluate.pictures import data_uri
 
+LONGEST_FIGURE = 40  # characters; what is longer is a sentence
+
 
 @dataclass(frozen=True)
 class Section:
@@ -65,18 +67,24 @@ def missing(words: str) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], best: dict[int, int] | None = None) -> str:
-    """Words in the first column, figures in the others. best: row by column that is printed in bold."""
+    """Words in the first column, figures in the others; a later column of sentences wraps. best: row by column that is
+    printed in bold."""
     best = best or {}
-    heads = "".join(f"<th>{escape(word)}</th>" for word in head)
+    kinds = [_kind([row[column] for row in rows]) if column else "" for column in range(len(head))]
+    heads = "".join(f"<th{kind}>{escape(word)}</th>" for word, kind in zip(head, kinds, strict=True))
     lines = []
     for index, row in enumerate(rows):
         cells = [f"<th scope=row>{escape(row[0])}</th>"]
         for column, word in enumerate(row[1:], start=1):
-            cells.append(
-                f"<td class=best>{escape(word)}</td>" if best.get(column) == index else f"<td>{escape(word)}</td>"
-            )
+            kind = " class=best" if best.get(column) == index else kinds[column]
+            cells.append(f"<td{kind}>{escape(word)}</td>")
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _kind(words: Sequence[str]) -> str:
+    """How the cells of a column are marked: those of sentences, none of figures."""
+    return " class=words" if max(map(len, words), default=0) > LONGEST_FIGURE else ""
 
 
 def cards(figures: Sequence[tuple[str, str, str, int]]) -> str:
