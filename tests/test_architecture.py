@@ -36,7 +36,7 @@ def test_imports_point_backwards(file: Path) -> None:
         if names[0] == "lima" and len(names) > 1 and names[1] != "__version__":
             assert LAYERS.index(names[1]) <= own, f"{file.name} imports {module} from a later layer"
         if names[0] == "streetsim":
-            assert parts[0] in ("evaluate", "cli"), f"{file.name} imports the simulator"
+            assert parts[0] in ("evaluate", "commands"), f"{file.name} imports the simulator"
 
 
 def test_the_simulator_knows_nothing_of_lima() -> None:

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from lima.cli import Finetune, Pretrain, Probe, Report, Simulate, parse
+from lima.cli import parse
+from lima.commands.pretraining import Pretrain
+from lima.commands.probing import Probe
+from lima.commands.report import Report
+from lima.commands.segmentation import Finetune
+from lima.commands.simulation import Simulate
 from lima.datasets import open_dataset
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -27,13 +32,9 @@ def lima(command: str) -> None:
 
 
 def test_every_command_is_understood() -> None:
-    kinds = [type(parse(command.split())) for command in COMMANDS]
-    assert len(kinds) == 5
-    assert kinds[0] is Simulate
-    assert issubclass(kinds[1], Pretrain)
-    assert kinds[2] is Probe
-    assert issubclass(kinds[3], Finetune)
-    assert kinds[4] is Report
+    commands = [parse(command.split()) for command in COMMANDS]
+    for command, kind in zip(commands, (Simulate, Pretrain, Probe, Finetune, Report), strict=True):
+        assert isinstance(command, kind)
 
 
 def test_every_page_it_links_to_is_there() -> None:

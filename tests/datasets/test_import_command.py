@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from lima import cli
-from lima.cli import Import, Odometry, parse
+from lima.cli import parse
+from lima.commands.importing import Import
+from lima.commands.odometry import Odometry
 from lima.datasets import open_dataset
 from tests.datasets.exporters import bags
 from tests.datasets.exporters.drive import hand_made_drive

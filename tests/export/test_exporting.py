@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from lima.cli import Encode, Export, parse
+from lima.cli import parse
+from lima.commands.export import Encode, Export
 from lima.encoder import load_encoder
 from lima.export.encoding import encode_dataset
 from lima.export.exporting import export_run

@@ -8,7 +8,7 @@ from typing import Literal
 
 from tyro.conf import Positional
 
-from lima.config import AtGap
+from lima.config import AtGap, SkipBad
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,7 @@ class Encode:
     split: str | None = None
     """train, val, …; every sequence when left out"""
     at_gap: AtGap = "raise"
-    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
-    skip_bad: bool = False
-    """leave out frames that cannot be read, count and list them, instead of stopping at the first (reads all twice)"""
+    skip_bad: SkipBad = False
 
     def run(self) -> None:
         from lima.datasets.readable import opened

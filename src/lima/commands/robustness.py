@@ -33,7 +33,6 @@ class Robustness:
     random: bool = False
     """of a probed run: the random initialisation that was probed beside it"""
     at_gap: AtGap = "raise"
-    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
 
     def run(self) -> None:
         from lima.evaluate.corruptions.robustness import measure_robustness
@@ -68,7 +67,6 @@ class Corruptions:
     """number of the keyframe in the drive; the middle one when left out"""
     seed: int = 0
     at_gap: AtGap = "raise"
-    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
 
     def run(self) -> None:
         from lima.evaluate.corruptions.contact_sheet import draw_corruptions

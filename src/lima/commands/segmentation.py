@@ -8,7 +8,6 @@ from typing import Literal
 
 from tyro.conf import OmitArgPrefixes, Positional
 
-from lima import recipes
 from lima.config import AtGap, FinetuneConfig, SegmentationConfig
 
 Protocol = Literal["lima", "slidr", "scalr", "superflow"]
@@ -48,7 +47,6 @@ class Score:
     views: int = 1
     """test-time augmentation: probabilities averaged over so many turned and flipped copies; 1: none"""
     at_gap: AtGap = "raise"
-    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
     json: Path | None = None
     """file to write the scores to, with the confusion matrix and every token"""
 
@@ -72,7 +70,6 @@ class Predict:
     views: int = 1
     """test-time augmentation: probabilities averaged over so many turned and flipped copies; 1: none"""
     at_gap: AtGap = "raise"
-    """a drive in which keyframes are missing: an error, or (split) one sequence of each side of the gap"""
 
     def run(self) -> None:
         from lima.evaluate.segmentation.predict import predict_folder
@@ -132,41 +129,3 @@ class Generalisation:
         domain_generalisation(
             self.runs, self.data, self.labels, self.seeds, self.config, self.out, self.protocol, not self.no_random
         )
-
-
-def finetune_from(name: Protocol) -> type[Finetune]:
-    """The command with the settings of a protocol as its defaults."""
-
-    @dataclass(frozen=True)
-    class FinetuneFromProtocol(Finetune):
-        protocol: Protocol = name
-        config: OmitArgPrefixes[FinetuneConfig] = field(
-            default_factory=lambda: FinetuneConfig(learning=recipes.PROTOCOLS[name]())
-        )
-
-    FinetuneFromProtocol.__doc__ = Finetune.__doc__
-    return FinetuneFromProtocol
-
-
-def efficiency_from(name: Protocol) -> type[Efficiency]:
-    """The command with the settings of a protocol as its defaults."""
-
-    @dataclass(frozen=True)
-    class EfficiencyFromProtocol(Efficiency):
-        protocol: Protocol = name
-        config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=recipes.PROTOCOLS[name])
-
-    EfficiencyFromProtocol.__doc__ = Efficiency.__doc__
-    return EfficiencyFromProtocol
-
-
-def generalisation_from(name: Protocol) -> type[Generalisation]:
-    """The command with the settings of a protocol as its defaults."""
-
-    @dataclass(frozen=True)
-    class GeneralisationFromProtocol(Generalisation):
-        protocol: Protocol = name
-        config: OmitArgPrefixes[SegmentationConfig] = field(default_factory=recipes.PROTOCOLS[name])
-
-    GeneralisationFromProtocol.__doc__ = Generalisation.__doc__
-    return GeneralisationFromProtocol
