@@ -1,5 +1,7 @@
 """Oracle: what a user types and reads. One line and exit code 2 for a mistake; help before anything heavy is loaded."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -165,3 +167,13 @@ def test_an_unknown_option_is_refused() -> None:
     answer = lima("pretrain", "D", "--out", "R", "--recipe", "nobodys")
     assert answer.returncode == cli.USER_MISTAKE
     assert "nobodys" in answer.stdout + answer.stderr
+
+
+def test_a_reader_that_stops_reading_gets_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "lima", "--help"]
+    answer = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert answer.stderr == b""
+    assert answer.returncode == 128 + signal.SIGPIPE

@@ -53,9 +53,14 @@ def _named(arguments: list[str], option: str, known: Mapping[str, object], defau
 
 def main() -> None:
     """Entry point of the console script `lima`."""
-    command = parse(sys.argv[1:])
     try:
-        code = command.run()
+        try:
+            code = parse(sys.argv[1:]).run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `lima … | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("LIMA_TRACEBACK"):
             raise
