@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from lima.data.between import RecordedBetween, interleaved, with_between
-from lima.datasets import open_dataset
+from lima.datasets import index_file, open_dataset
 from lima.datasets.index_file import SWEEPS_FILE_NAME, load_index, load_sweeps
 from lima.datasets.nuscenes_sweeps import evenly_chosen
 from lima.datasets.parts import SequencePart
+from lima.evaluate.detection.sweeps import SweepHistory
 from lima.scene import Sequence
 from tests.conftest import SIMULATED, shared_between_workers
 from tests.datasets import hand_made
@@ -126,9 +127,9 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def between(sequence: Sequence, most: int) -> Sequence:
+def between(sequence: Sequence, most: int, needs_images: bool = True) -> Sequence:
     assert isinstance(sequence, RecordedBetween)
-    return sequence.between(most)
+    return sequence.between(most, needs_images)
 
 
 def test_sweeps_follow_in_time_with_what_their_files_hold(root: Path) -> None:
@@ -214,6 +215,60 @@ def test_the_teacher_looks_at_keyframes_and_sweeps(root: Path) -> None:
     assert with_between(sequences, 0) == sequences
 
 
+def without_images(*numbers: int):
+    """The same dataset without the images taken with these sweeps."""
+    lost = {
+        sweep_token(scene, keyframe, number, channel)
+        for scene, keyframe, number, channel in itertools.product(
+            range(2), range(hand_made.KEYFRAMES), numbers, CAMERAS
+        )
+    }
+
+    def lose(tables: hand_made.Tables) -> None:
+        tables["sample_data"] = [row for row in tables["sample_data"] if row["token"] not in lost]
+
+    return lose
+
+
+def test_sweeps_without_images_are_read_for_their_points_and_never_shown_to_a_teacher(tmp_path: Path) -> None:
+    """By hand: without the images at 120 and 220 ms, the sweep at 100 ms has those at 70 ms near, and that at 200 ms
+    none within 75 ms. With one of the four others the second is chosen; of all five it would be that at 200 ms."""
+    sequences = open_dataset(write_dataset(tmp_path, without_images(1, 2))).sequences()
+
+    def tokens(*numbers: int) -> list[str]:
+        return [sweep_token(0, k, n, "LIDAR_TOP") for k in range(hand_made.KEYFRAMES - 1) for n in numbers]
+
+    everything = between(sequences[0], 9, needs_images=False)
+    assert list(everything.tokens) == tokens(0, 1, 2, 3, 4)
+    assert list(between(sequences[0], 1, needs_images=False).tokens) == tokens(2)
+    assert list(between(sequences[0], 9).tokens) == tokens(0, 1, 3, 4)
+    assert list(between(sequences[0], 1).tokens) == tokens(1)
+    assert everything.frame(2).images == ()
+    assert torch.equal(everything.frame(2).sweep.points_lidar, torch.from_numpy(points(0, 0, 2)[:, :3]))
+    for sequence in with_between(sequences, 9):
+        assert all(sequence.frame(index).images for index in range(len(sequence)))
+    ages = torch.unique(SweepHistory(sequences[0], 10, 0.55).read(1)[1][:, 4])
+    assert torch.allclose(ages, torch.tensor([0.0, 0.07, 0.2, 0.3, 0.4, 0.45, 0.5]))
+
+
+def test_a_memory_of_sweeps_without_images_is_refused(tmp_path: Path) -> None:
+    """Those at 50, 100 and 430 ms would have a keyframe's image near."""
+
+    def lose(tables: hand_made.Tables) -> None:
+        without_images(*range(len(SWEEP_US)))(tables)
+        near = [
+            sweep_token(scene, keyframe, number, "LIDAR_TOP")
+            for scene, keyframe, number in itertools.product(range(2), range(hand_made.KEYFRAMES), (0, 1, 4))
+        ]
+        tables["sample_data"] = [row for row in tables["sample_data"] if row["token"] not in near]
+
+    sequence = open_dataset(write_dataset(tmp_path, lose)).sequences()[0]
+    words = "scene-0061 has no LiDAR sweeps with images .*: those there are have no image near"
+    with pytest.raises(ValueError, match=words):
+        interleaved([sequence], 4)
+    assert not SweepHistory(sequence, 10, 0.55).from_keyframes
+
+
 def test_sweeps_can_be_sent_to_other_processes(root: Path) -> None:
     sweeps = pickle.loads(pickle.dumps(between(open_dataset(root).sequences()[1], 2)))
     assert pickle.loads(pickle.dumps(sweeps.frame(1))).images[0].read_pixels().shape == (3, 48, 64)
@@ -231,6 +286,23 @@ def test_the_index_of_sweeps_is_kept_in_a_file(root: Path, tmp_path: Path) -> No
     second = load_sweeps(folder, index, smallest_bytes=0)
     for name in first.__dataclass_fields__:
         assert np.array_equal(getattr(first, name), getattr(second, name)), name
+
+
+def test_an_index_of_sweeps_that_was_made_when_those_without_images_were_dropped_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dataset(tmp_path) / hand_made.VERSION
+    index = load_index(folder)
+    monkeypatch.setitem(index_file.FORMATS, SWEEPS_FILE_NAME, 2)  # what such files were written with
+    whole = load_sweeps(folder, index, smallest_bytes=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(index_file, "build_sweep_index", lambda *_: None)
+        assert load_sweeps(folder, index, smallest_bytes=0) is not None
+    monkeypatch.undo()
+    asked = []
+    monkeypatch.setattr(index_file, "build_sweep_index", lambda *_: asked.append(1) or whole)
+    load_sweeps(folder, index, smallest_bytes=0)
+    assert asked == [1]
 
 
 def test_points_of_sweeps_are_where_the_devkit_moves_them(simulated: Path) -> None:
@@ -306,8 +378,10 @@ def test_a_dataset_without_sweeps_says_so(tmp_path: Path) -> None:
         tables["sample_data"] = [row for row in tables["sample_data"] if row["is_key_frame"]]
 
     sequence = open_dataset(hand_made.write_dataset(tmp_path, lose_sweeps)).sequences()[0]
-    with pytest.raises(ValueError, match=r"scene-0061 has no LiDAR sweeps with images .* leave out --sweeps"):
+    words = r"scene-0061 has no LiDAR sweeps with images between its keyframes\. .* leave out --sweeps"
+    with pytest.raises(ValueError, match=words):
         interleaved([sequence], 4)
+    assert SweepHistory(sequence, 10, 0.55).from_keyframes
 
 
 def test_the_recorded_drive_has_no_sweeps_and_says_so() -> None:

@@ -20,8 +20,12 @@ from lima.scene import Frame, Sequence
 class RecordedBetween(Protocol):
     """A sequence that was also recorded between its frames."""
 
-    def between(self, most: int) -> Sequence:
-        """What was recorded there, as a sequence: at most so many frames between two of its own, evenly chosen."""
+    def between(self, most: int, needs_images: bool) -> Sequence:
+        """What was recorded there, as a sequence: at most so many frames between two of its own, evenly chosen.
+
+        needs_images: of those with an image alone, for a teacher; otherwise of all, for who looks at points. Empty
+        where there are none.
+        """
         ...
 
 
@@ -72,7 +76,7 @@ class Interleaved:
 def interleaved(sequences: Series[Sequence], most: int) -> list[Interleaved]:
     """The sequences with up to `most` frames between every two of their own; 0 for none.
 
-    Raises ValueError for a sequence of a format that has none.
+    All of them have images, which the teacher looks at. Raises ValueError for a sequence without such frames.
     """
     if most < 0:
         raise ValueError(f"there cannot be {most} sweeps between two keyframes: 0 or more were expected")
@@ -97,5 +101,12 @@ def _between(sequence: Sequence, most: int) -> Sequence:
             f"sequence {sequence.name} has no sweeps between its frames that could enter the memory: --sweeps is for "
             f"nuScenes and TruckScenes, every sweep of other formats is a frame already"
         )
-    between = whole.between(most)
+    between = whole.between(most, needs_images=True)
+    if len(between) == 0 and len(whole) > 1:
+        unseen = len(whole.between(most, needs_images=False)) > 0
+        why = ": those there are have no image near, and nothing to remember" if unseen else ""
+        raise ValueError(
+            f"{whole.name} has no LiDAR sweeps with images between its keyframes{why}. Unpack the archives with the "
+            f"sweeps and the full tables (simulated drives: --sweep-images), or leave out --sweeps"
+        )
     return between if readable is None else readable(between)

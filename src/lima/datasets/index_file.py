@@ -23,9 +23,9 @@ from lima.datasets.ego_track import EgoTrack, build_track
 from lima.datasets.index import TABLES, NuScenesIndex, build_index
 from lima.datasets.sweep_index import SweepIndex, build_sweep_index
 
-FORMAT = 2  # to be raised with every change of what the arrays mean
-FILE_NAME = "lima-index.npz"
-SWEEPS_FILE_NAME, TRACK_FILE_NAME = "lima-sweeps.npz", "lima-track.npz"
+FILE_NAME, SWEEPS_FILE_NAME, TRACK_FILE_NAME = "lima-index.npz", "lima-sweeps.npz", "lima-track.npz"
+FORMATS = {FILE_NAME: 2, SWEEPS_FILE_NAME: 3, TRACK_FILE_NAME: 2}
+"""of each file, to be raised with every change of what its arrays mean"""
 SMALLEST_BYTES = 32 << 20  # smaller tables are read within a second and leave no file behind
 BYTES_PER_SECOND = 5e7
 
@@ -53,7 +53,7 @@ def load_track(folder: Path, smallest_bytes: int = SMALLEST_BYTES) -> EgoTrack:
 
 
 def _load(folder: Path, file_name: str, kind: type[Index], build: Callable[[], Index], smallest_bytes: int) -> Index:
-    fingerprint, size_bytes = _fingerprint(folder)
+    fingerprint, size_bytes = _fingerprint(folder, FORMATS[file_name])
     if size_bytes < smallest_bytes:
         return build()
     build = _without_collection(build)
@@ -96,7 +96,7 @@ def index_path(folder: Path, file_name: str = FILE_NAME) -> Path:
     return cache / f"{hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]}-{file_name}"
 
 
-def _fingerprint(folder: Path) -> tuple[str, int]:
+def _fingerprint(folder: Path, file_format: int) -> tuple[str, int]:
     """What the tables look like from outside, and their bytes together."""
     paths = {table: folder / f"{table}.json" for table in TABLES}
     for path in paths.values():
@@ -109,7 +109,7 @@ def _fingerprint(folder: Path) -> tuple[str, int]:
         if (folder / f"{table}.json").is_file():
             paths[table] = folder / f"{table}.json"
     states = {table: path.stat() for table, path in paths.items()}
-    seen = {"format": FORMAT} | {table: [state.st_size, state.st_mtime_ns] for table, state in states.items()}
+    seen = {"format": file_format} | {table: [state.st_size, state.st_mtime_ns] for table, state in states.items()}
     return json.dumps(seen), sum(state.st_size for state in states.values())
 
 
@@ -128,5 +128,5 @@ def _write(path: Path, index: NuScenesIndex | SweepIndex | EgoTrack, fingerprint
 def _read(path: Path, fingerprint: str, kind: type[Index]) -> Index:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         if str(arrays["fingerprint"]) != fingerprint:
-            raise ValueError("the tables have changed since it was made")
+            raise ValueError("it was made of other tables, or by another version")
         return kind(**{field.name: arrays[field.name] for field in fields(kind)})

@@ -188,12 +188,13 @@ class NuScenesScene:
             read_boxes=partial(self._boxes, row) if len(self._index.box_tokens) else None,
         )
 
-    def between(self, most: int) -> Sequence:
+    def between(self, most: int, needs_images: bool) -> Sequence:
         """The sweeps between its keyframes as a sequence of their own: at most so many between two, evenly chosen.
 
-        Reads a further table of the dataset's the first time. Raises ValueError where it has no sweeps with images.
+        needs_images: of those alone that have an image. Reads a further table of the dataset's the first time.
         """
-        return SweepsBetween(self._dataset.sweeps, self._reader, self._index, self.name, self._scene, most)
+        dataset = self._dataset
+        return SweepsBetween(dataset.sweeps, self._reader, self._index, self.name, self._scene, most, needs_images)
 
     def _labels(self, row: int, points: int) -> Int64[Tensor, "points"]:
         path = self._dataset.root / self._index.label_files[row].decode()

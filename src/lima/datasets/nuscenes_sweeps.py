@@ -19,24 +19,29 @@ LIDAR_CHANNEL = 0
 class SweepsBetween:
     """The sweeps between the keyframes of one scene, at most `most` between two, evenly chosen.
 
-    A frame is called by the token of its sweep. It has no labels and no boxes. Raises ValueError where the scene has no
-    sweeps with images, or two at one time.
+    needs_images: of those that a camera has an image near, not of all. A frame is called by the token of its sweep. It
+    has no labels and no boxes. Raises ValueError where two sweeps are of one time.
     """
 
     def __init__(
-        self, sweeps: SweepIndex, reader: RecordReader, index: NuScenesIndex, name: str, scene: int, most: int
+        self,
+        sweeps: SweepIndex,
+        reader: RecordReader,
+        index: NuScenesIndex,
+        name: str,
+        scene: int,
+        most: int,
+        needs_images: bool,
     ) -> None:
         self._sweeps, self._reader, self._index = sweeps, reader, index
         self.name = f"{name} between keyframes"
         first, stop = (
             int(np.searchsorted(sweeps.sweep_frames, index.first_frame[place])) for place in (scene, scene + 1)
         )
-        self._rows = first + evenly_chosen(sweeps.sweep_frames[first:stop], most)
-        if len(self._rows) == 0 and index.first_frame[scene + 1] - index.first_frame[scene] > 1:
-            raise ValueError(
-                f"{name} has no LiDAR sweeps with images between its keyframes in sample_data.json: unpack the "
-                f"archives with the sweeps and the full tables, or leave out --sweeps"
-            )
+        rows = np.arange(first, stop)
+        if needs_images:
+            rows = rows[(sweeps.sweep_records[first:stop, camera_channels(index)] >= 0).any(axis=1)]
+        self._rows = rows[evenly_chosen(sweeps.sweep_frames[rows], most)]
         twice = np.flatnonzero(np.diff(self._times_us) <= 0)
         if len(twice):
             tokens = self.tokens

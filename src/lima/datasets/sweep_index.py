@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped
 
 from lima.datasets.index import NuScenesIndex
-from lima.datasets.nuscenes_records import Record, camera_channels
+from lima.datasets.nuscenes_records import Record
 from lima.datasets.recordings import Calibrations, read_calibrations, read_ego_poses
 from lima.datasets.tables import (
     TokenIndex,
@@ -29,11 +29,11 @@ Columns = dict[str, Shaped[np.ndarray, "records ..."]]
 
 @dataclass(frozen=True, eq=False)
 class SweepIndex:
-    """The sweeps that lie between two keyframes and have an image, by scene and time; and the records they name.
+    """The sweeps that lie between two keyframes, by scene and time, and the records they name.
 
     sweep_frames: the keyframe (row of the `NuScenesIndex`) that comes next. sweep_records: rows of what every sensor
-    recorded, in the order of the index's channels, -1 for a camera without an image near enough. Tokens are 16 bytes,
-    files UTF-8 bytes; a pose is a quaternion (w, x, y, z), then a translation in metres.
+    recorded, in the order of the index's channels, -1 for a camera without an image near enough; a sweep may have none.
+    Tokens are 16 bytes, files UTF-8 bytes; a pose is a quaternion (w, x, y, z), then a translation in metres.
     """
 
     sweep_frames: Int64[np.ndarray, "sweeps"]
@@ -83,8 +83,6 @@ def build_sweep_index(folder: Path, index: NuScenesIndex) -> SweepIndex:
     records[:, 0] = sweeps
     for channel in range(1, records.shape[1]):
         records[:, channel] = _nearest(moments, np.flatnonzero(found["channel"] == channel), moments[sweeps])
-    seen = (records[:, camera_channels(index)] >= 0).any(axis=1)  # without an image there is nothing to remember
-    records, after = records[seen], after[seen]
 
     kept = np.unique(records[records >= 0])
     return SweepIndex(

@@ -61,13 +61,11 @@ def _columns(points: Tensor, intensity: Tensor, age_s: float) -> Tensor:
 
 
 def _between(sequence: Sequence) -> Sequence | None:
-    """All that was recorded between the keyframes, of the whole drive where this is a part; None for nothing."""
+    """All points recorded between the keyframes, of the whole drive where this is a part; None for nothing."""
     whole = sequence
     while isinstance(whole, PartOfSequence):
         whole = whole.whole
     if not isinstance(whole, RecordedBetween):
         return None
-    try:
-        return whole.between(ALL)
-    except ValueError:  # the tables know of no sweeps there
-        return None
+    between = whole.between(ALL, needs_images=False)
+    return between if len(between) else None
