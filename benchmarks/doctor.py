@@ -27,7 +27,8 @@ from torch import Tensor
 
 from lima.config import DoctorConfig
 from lima.datasets import open_dataset
-from lima.datasets.trajectory import MAX_BEYOND_S, Trajectory, quaternions
+from lima.datasets.rotations import quaternions
+from lima.datasets.trajectory import MAX_BEYOND_S, Trajectory
 from lima.doctor.alignment import Alignment, align
 from lima.doctor.evidence import Evidence
 from lima.doctor.finding import Finding

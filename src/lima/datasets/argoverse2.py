@@ -21,7 +21,6 @@ from lima.datasets.argoverse2_boxes import (
     BACKGROUND,
     CLASS_NAMES,
     CLASS_OF_CATEGORY,
-    Annotations,
     read_annotations,
 )
 from lima.datasets.argoverse2_tables import LogTables
@@ -30,6 +29,7 @@ from lima.datasets.box_labels import labels_from_boxes
 from lima.datasets.drives import checked, members, with_own_splits
 from lima.datasets.file_times import LATEST_NS
 from lima.datasets.scan_files import read_pixels
+from lima.datasets.timed_boxes import TimedBoxes
 from lima.geometry.boxes import Boxes
 from lima.scene import CameraImage, Frame, Sequence, Sweep
 
@@ -195,7 +195,7 @@ class Argoverse2Log:
         )
 
     def _boxes(self, time_ns: int) -> Boxes:
-        return self._annotations.boxes(time_ns)
+        return self._annotations.at(time_ns)
 
     @cached_property
     def _image_times_ns(self) -> dict[str, Int64[np.ndarray, "images"]]:
@@ -208,7 +208,7 @@ class Argoverse2Log:
         return self.folder / "annotations.feather"
 
     @cached_property
-    def _annotations(self) -> Annotations:
+    def _annotations(self) -> TimedBoxes:
         return read_annotations(self._annotations_file, self.tables.world_from_ego)
 
 

@@ -17,11 +17,12 @@ from lima.datasets.drives import checked, members, with_own_splits
 from lima.datasets.kitti_camera import RectifiedCamera, has_images, rectified_camera
 from lima.datasets.kitti_raw_calibration import CAMERAS, RawCalibration, find_calibration
 from lima.datasets.oxts import poses_from_packets, read_packet
+from lima.datasets.rotations import quaternions
 from lima.datasets.scan_drive import STEP_NS, Scan
 from lima.datasets.scan_files import read_points, read_text, unit_intensity
 from lima.datasets.semantic_kitti import subfolders
 from lima.datasets.timeline import check_ascending
-from lima.datasets.trajectory import Trajectory, quaternions, read_poses
+from lima.datasets.trajectory import Trajectory, read_poses
 from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame, Sequence, Sweep
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
+from lima.datasets.rotations import about
 from lima.datasets.scan_files import read_text
 
 EARTH_RADIUS_M = 6378137.0
@@ -39,14 +40,6 @@ def poses_from_packets(packets: Float64[np.ndarray, "packets 6"]) -> Float64[np.
     east_m = scale * EARTH_RADIUS_M * np.radians(longitude)
     north_m = scale * EARTH_RADIUS_M * np.log(np.tan(np.radians(90 + latitude) / 2))
     poses = np.tile(np.eye(4), (len(packets), 1, 1))
-    poses[:, :3, :3] = _about(yaw, 0, 1) @ _about(pitch, 2, 0) @ _about(roll, 1, 2)
+    poses[:, :3, :3] = about(yaw, 0, 1) @ about(pitch, 2, 0) @ about(roll, 1, 2)
     poses[:, :3, 3] = np.stack([east_m, north_m, altitude_m], axis=1)
     return np.linalg.inv(poses[0]) @ poses
-
-
-def _about(angle: Float64[np.ndarray, "packets"], first: int, second: int) -> Float64[np.ndarray, "packets 3 3"]:
-    """Turns from one axis towards another."""
-    turned = np.tile(np.eye(3), (len(angle), 1, 1))
-    turned[:, first, first] = turned[:, second, second] = np.cos(angle)
-    turned[:, first, second], turned[:, second, first] = -np.sin(angle), np.sin(angle)
-    return turned

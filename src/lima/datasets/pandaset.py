@@ -27,8 +27,9 @@ from lima.datasets.pandaset_labels import CLASS_NAMES, SOUTHERNMOST_TRAIN_DEG, c
 from lima.datasets.pandaset_lens import read_lens
 from lima.datasets.pandaset_poses import SensorPoses, read_json, read_sensor_poses, read_times
 from lima.datasets.pickled_tables import read_table
+from lima.datasets.rotations import quaternions
 from lima.datasets.scan_files import read_pixels
-from lima.datasets.trajectory import Trajectory, quaternions
+from lima.datasets.trajectory import Trajectory
 from lima.geometry.boxes import Boxes
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.rigid import RigidTransform

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int64
 
 from lima.datasets.pickled_tables import read_table
+from lima.datasets.rotations import about
 from lima.datasets.tracks import velocities
 from lima.geometry.boxes import Boxes
 
@@ -39,16 +40,11 @@ def read_cuboids(paths: list[Path], times_ns: Int64[np.ndarray, "files"], wanted
     kept = np.flatnonzero(table[_SENSOR] != other_sensor)
     sizes_m = np.stack([table[name] for name in _SIZE], axis=1)[kept]
     heading_rad = table["yaw"][kept] + np.pi / 2  # yaw 0 lies along the world's y
-    rotations = np.zeros((len(kept), 3, 3))
-    rotations[:, 0, 0] = rotations[:, 1, 1] = np.cos(heading_rad)
-    rotations[:, 1, 0] = np.sin(heading_rad)
-    rotations[:, 0, 1] = -rotations[:, 1, 0]
-    rotations[:, 2, 2] = 1
     try:
         return Boxes(
             centres_m=torch.from_numpy(centres_m[first + kept]),
             sizes_m=torch.from_numpy(sizes_m),
-            rotations=torch.from_numpy(rotations),
+            rotations=torch.from_numpy(about(heading_rad, 0, 1)),
             velocities_mps=torch.from_numpy(moving_mps[first + kept]),
             categories=tuple(str(table["label"][row]) for row in kept),
             instances=tuple(str(table["uuid"][row]) for row in kept),

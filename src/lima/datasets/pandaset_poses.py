@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
+from lima.datasets.rotations import matrices
 from lima.datasets.scan_files import read_text
-from lima.datasets.trajectory import matrices
 from lima.geometry.rigid import RigidTransform
 
 UNIT_TOLERANCE = 1e-3

@@ -12,7 +12,7 @@ import torch
 import yaml
 from jaxtyping import Float64
 
-from lima.datasets.trajectory import quaternions
+from lima.datasets.rotations import quaternions
 from lima.datasets.yaml_file import read_yaml
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.distortion import MODELS, Distortion

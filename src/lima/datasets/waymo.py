@@ -19,7 +19,8 @@ from lima.config import AtGap
 from lima.datasets.arrow import require_pyarrow
 from lima.datasets.drives import checked, members, with_own_splits
 from lima.datasets.pictures import decode_pixels
-from lima.datasets.waymo_boxes import SegmentBoxes, read_boxes
+from lima.datasets.timed_boxes import TimedBoxes
+from lima.datasets.waymo_boxes import read_boxes
 from lima.datasets.waymo_segment import Segment
 from lima.datasets.waymo_sweep import CLASS_NAMES, LASERS, TOP, has_labels, read_labels, read_sweep
 from lima.geometry.boxes import Boxes
@@ -160,10 +161,10 @@ class WaymoSegment:
         return _undistortion(camera, calibration.distortion).apply(pixels)
 
     def _boxes(self, time_us: int) -> Boxes:
-        return self._all_boxes.boxes(time_us)
+        return self._all_boxes.at(time_us * 1000)
 
     @cached_property
-    def _all_boxes(self) -> SegmentBoxes:
+    def _all_boxes(self) -> TimedBoxes:
         return read_boxes(self.segment)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from lima.config import OdometryConfig
 from lima.datasets.compensation import compensated
-from lima.datasets.trajectory import matrices, quaternions, slerp
+from lima.datasets.rotations import matrices, quaternions, slerp
 from lima.geometry.rigid import RigidTransform
 
 INSTALL = "pip install 'lima-lidar[odometry]'"

@@ -14,7 +14,8 @@ from lima.config import AtGap, OdometryConfig
 from lima.datasets import open_dataset
 from lima.datasets.plain_writer import write_whole
 from lima.datasets.progress import CountProgress
-from lima.datasets.trajectory import Trajectory, poses_text, quaternions
+from lima.datasets.rotations import quaternions
+from lima.datasets.trajectory import Trajectory, poses_text
 from lima.geometry.rigid import RigidTransform
 from lima.odometry.comparison import Drift, drift
 from lima.odometry.fit import Fit, Landmarks, fit
