@@ -20,7 +20,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from lima.datasets import open_dataset
+from tests.datasets.contents import read_everything
 
 Change = Callable[[Path], object]
 NOBODY = 65534
@@ -40,20 +40,7 @@ def params(*damages: Damage) -> list[Any]:
     return [pytest.param(damage, id=damage.name) for damage in damages]
 
 
-def read_everything(root: Path) -> None:
-    for sequence in open_dataset(root).sequences():
-        for index in range(len(sequence)):
-            frame = sequence.frame(index)
-            assert len(frame.sweep.points_lidar) > 0
-            for image in frame.images:
-                image.read_pixels()
-            if frame.read_labels is not None:
-                assert len(frame.read_labels()) == len(frame.sweep.points_lidar)
-            if frame.read_boxes is not None:
-                frame.read_boxes()
-
-
-def check(damage: Damage, written: Path, root: Path) -> None:
+def check_refused(damage: Damage, written: Path, root: Path) -> None:
     """Damage a copy of what was written; reading it raises one line that has all the words."""
     shutil.copytree(written, root)
     damage.change(root)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from lima.datasets import open_dataset
+from tests.datasets.contents import Contents, read_everything
 from tests.datasets.damage import (
     Change,
     Damage,
     as_text,
-    check,
+    check_refused,
     check_unreadable,
     content,
     feather,
@@ -23,7 +24,6 @@ from tests.datasets.damage import (
     nan_in,
     no_rows,
     params,
-    read_everything,
     row_twice,
     value,
     without,
@@ -124,11 +124,11 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_errors_name_what_is_wrong(damage: Damage, written: Path, tmp_path: Path) -> None:
-    check(damage, written, tmp_path / "mit Lücken")
+    check_refused(damage, written, tmp_path / "mit Lücken")
 
 
 def test_what_is_not_damaged_is_read(written: Path) -> None:
-    read_everything(written)
+    assert read_everything(written) == Contents(frames=3, points=180, images=6, labels=180, boxes=6)
 
 
 @pytest.mark.parametrize("relative", [POSES, EXTRINSICS, INTRINSICS, SWEEP, IMAGE, BOXES])

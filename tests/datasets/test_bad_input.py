@@ -20,6 +20,7 @@ from lima.train.pretrain import pretrain
 from tests.datasets.bad_input import FORMATS, NUSCENES, ONE_OF_EVERY_READER
 from tests.datasets.bad_input.cases import MANY, ROWS, BadFormat, CannotBe, Refused, Works
 from tests.datasets.bad_input.kitti import NO_IMAGES
+from tests.datasets.contents import Contents, read_everything
 from tests.datasets.damage import somebody_else, without_rights
 
 DAMAGES = 8
@@ -29,6 +30,23 @@ CELLS = [
     for row in ROWS
     if not isinstance(each.cases[row], CannotBe)
 ]
+CONTENTS = {  # as the writers of the formats say
+    "nuScenes": Contents(frames=8, points=3200, images=16, labels=3200, boxes=10),
+    "KITTI odometry, SemanticKITTI": Contents(frames=4, points=200, images=8, labels=200),
+    "KITTI raw": Contents(frames=4, points=200, images=8),
+    "ScribbleKITTI": Contents(frames=8, points=400, images=16, labels=400),
+    "SemanticPOSS": Contents(frames=8, points=400, labels=400),
+    "SynLiDAR": Contents(frames=12, points=600, labels=600),
+    "RELLIS-3D": Contents(frames=8, points=400, labels=400),
+    "SemanticSTF": Contents(frames=12, points=600, labels=600),
+    "DAPS-3D": Contents(frames=8, points=400, labels=400),
+    "Synth4D": Contents(frames=8, points=400, labels=400),
+    "Waymo Open v2": Contents(frames=3, points=180, images=6, labels=60, boxes=6),  # labels of one frame
+    "Argoverse 2": Contents(frames=3, points=180, images=6, labels=180, boxes=6),
+    "PandaSet": Contents(frames=3, points=180, images=6, labels=180, boxes=3),  # one of two is the other LiDAR's
+    "plain folder": Contents(frames=3, points=180, images=6, labels=180),
+    "bags": Contents(frames=3, points=180, images=6),
+}
 every_format = pytest.mark.parametrize("each", FORMATS, ids=lambda each: each.name)
 
 
@@ -70,22 +88,6 @@ def frames(root: Path) -> Iterator[Frame]:
         yield from (sequence.frame(index) for index in range(len(sequence)))
 
 
-def read_everything(root: Path) -> tuple[int, int]:
-    """Everything of every frame. How many points and images there are."""
-    points = images = 0
-    for frame in frames(root):
-        points += len(frame.sweep.points_lidar)
-        for image in frame.images:
-            assert image.read_pixels().shape[1:] == (image.camera.height_px, image.camera.width_px)
-            images += 1
-        if frame.read_labels is not None:
-            assert len(frame.read_labels()) == len(frame.sweep.points_lidar)
-        if frame.read_boxes is not None:
-            frame.read_boxes()
-    assert points > 0
-    return points, images
-
-
 @every_format
 def test_every_kind_of_damage_is_thought_of(each: BadFormat) -> None:
     assert set(each.cases) == set(ROWS)
@@ -98,9 +100,7 @@ def test_it_is_refused_in_one_line_or_read(each: BadFormat, row: str, written: d
     assert not isinstance(case, CannotBe)
     case.change(root)
     if isinstance(case, Works):
-        _, images = read_everything(each.prepare(root))
-        before = copy_of(each, written, tmp_path / "before")
-        assert images == read_everything(each.prepare(before))[1] - case.fewer_images
+        assert read_everything(each.prepare(root)).images == CONTENTS[each.name].images - case.fewer_images
         return
     with pytest.raises(case.error) as caught:
         read_everything(each.prepare(root))
@@ -113,8 +113,8 @@ def test_it_is_refused_in_one_line_or_read(each: BadFormat, row: str, written: d
 
 @every_format
 def test_what_is_not_damaged_is_read(each: BadFormat, written: dict[str, Path], tmp_path: Path) -> None:
-    """From a path with spaces and umlauts."""
-    read_everything(each.prepare(copy_of(each, written, tmp_path)))
+    """All of it, from a path with spaces and umlauts."""
+    assert read_everything(each.prepare(copy_of(each, written, tmp_path))) == CONTENTS[each.name]
 
 
 @every_format
@@ -150,7 +150,8 @@ def test_files_that_may_not_be_read(each: BadFormat, written: dict[str, Path]) -
             root = Path(shutil.copytree(source, folder / name))
             for path in (root, *root.rglob("*")):
                 path.chmod(0o777)
-        read_everything(each.prepare(folder / "readable"))  # what is imported when it is needed now is
+        # reading imports what is imported when it is needed, before there are no rights to
+        assert read_everything(each.prepare(folder / "readable")) == CONTENTS[each.name]
         root = folder / "unreadable"
         (root / each.sweep).chmod(0)
         with without_rights(), pytest.raises(PermissionError) as caught:

@@ -29,7 +29,7 @@ from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame
 from tests.datasets.exporters import bags
 from tests.datasets.exporters.drive import FIRST_NS, STEP_NS, hand_made_drive, simulated_drive
-from tests.datasets.exporters.frames import all_same, frames_of, near
+from tests.datasets.exporters.frames import assert_near, assert_same_frames, frames_of
 from tests.datasets.exporters.plain import matrix_rows, table_of
 from tests.shared import shared_folder
 
@@ -66,7 +66,7 @@ def test_frames_come_back(tmp_path: Path, kind: str, layout: str, poses: str) ->
     drive = imported(tmp_path, written(tmp_path, kind, layout=bags.LAYOUTS[layout], poses=poses))
     assert drive.name == "drive"
     rings = layout in ("velodyne", "big endian")
-    all_same(frames_in(drive), SOURCE, intensity=layout != "bare", ring=rings)
+    assert_same_frames(frames_in(drive), SOURCE, intensity=layout != "bare", ring=rings)
     if not rings:
         assert drive.frame(0).sweep.ring is None
 
@@ -76,7 +76,7 @@ def test_frames_come_back(tmp_path: Path, kind: str, layout: str, poses: str) ->
 def test_a_simulated_drive_comes_back(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, kind: str) -> None:
     source = frames_of(simulated_drive(tmp_path_factory))
     bag = bags.write_bag(tmp_path / "Straße 1", source, kind, bags.BagPlan(images="raw", encoding="bgr8"))
-    all_same(frames_in(imported(tmp_path, bag)), source)
+    assert_same_frames(frames_in(imported(tmp_path, bag)), source)
 
 
 @pytest.mark.slow
@@ -92,13 +92,13 @@ def test_recorded_drives_come_back(tmp_path: Path, recorded: str) -> None:
         assert torch.equal(one.sweep.points_lidar, other.sweep.points_lidar)
         assert torch.allclose(one.sweep.intensity, other.sweep.intensity, atol=0.5 / 255 + 1e-6)
         assert one.sweep.timestamp_ns == other.sweep.timestamp_ns
-        near(one.sweep.world_from_lidar, other.sweep.world_from_lidar)
+        assert_near(one.sweep.world_from_lidar, other.sweep.world_from_lidar)
         assert [image.name for image in one.images] == sorted(image.name for image in other.images)
         for image in one.images:
             (picture,) = (each for each in other.images if each.name == image.name)
             assert torch.equal(image.read_pixels(), picture.read_pixels())
             assert (image.timestamp_ns, image.camera) == (picture.timestamp_ns, picture.camera)
-            near(image.world_from_cam, picture.world_from_cam)
+            assert_near(image.world_from_cam, picture.world_from_cam)
 
 
 def later(frame: Frame) -> Frame:
@@ -115,7 +115,7 @@ def test_a_ros_2_bag_may_have_lost_its_metadata(tmp_path: Path, kind: str) -> No
     (folder / "metadata.yaml").unlink()
     (file,) = folder.iterdir()
     assert list_bags((file,))[1:] == list_bags((folder,))[1:] == lines[1:]
-    all_same(frames_in(imported(tmp_path, folder)), SOURCE)
+    assert_same_frames(frames_in(imported(tmp_path, folder)), SOURCE)
     shutil.copy(file, folder / f"second{file.suffix}")
     assert "metadata.yaml, which tells their order" in refused(tmp_path / "two", folder)
 
@@ -128,7 +128,7 @@ def test_several_recordings_become_several_drives(tmp_path: Path) -> None:
     assert [sequence.name for sequence in sequences] == ["monday", "tuesday"]
     assert sequences[1].tokens[0] == "tuesday/1560000000.000000000"
     for sequence in sequences:
-        all_same([sequence.frame(index) for index in range(len(sequence))], SOURCE)
+        assert_same_frames([sequence.frame(index) for index in range(len(sequence))], SOURCE)
     other = tmp_path / "elsewhere"
     other.mkdir()
     twin = bags.write_bag(other / "monday", SOURCE, "mcap")
@@ -182,7 +182,7 @@ def test_times_can_be_left_aside(tmp_path: Path) -> None:
     assert "of another clock" in message
     assert "--compensated" in message
     assert not (tmp_path / "out").exists()
-    all_same(frames_in(imported(tmp_path, bag, compensated=True)), SOURCE, intensity=False, ring=False)
+    assert_same_frames(frames_in(imported(tmp_path, bag, compensated=True)), SOURCE, intensity=False, ring=False)
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_rectified_topic_takes_the_rectified_matrix(tmp_path: Path) -> None:
     drive = imported(tmp_path, written(tmp_path, change=rectify))
     camera, source = drive.calibration.cameras["cam0"], SOURCE[0].images[0]
     assert (camera.camera.fx_px, camera.camera.cy_px, camera.distortion) == (31.0, 12.0, None)
-    near(camera.ego_from_cam, source.ego_from_cam @ turn.inverse())
+    assert_near(camera.ego_from_cam, source.ego_from_cam @ turn.inverse())
 
 
 def test_cameras_can_be_left_out_or_chosen(tmp_path: Path) -> None:
@@ -335,7 +335,7 @@ def test_a_calibration_file_stands_in_for_tf_and_camera_info(tmp_path: Path) -> 
     bag = written(tmp_path, poses="odometry", change=without("tf_static", "camera_info"))
     assert "--calibration" in refused(tmp_path, bag)
     drive = imported(tmp_path, bag, calibration=given_calibration(tmp_path / "mine.yaml"))
-    all_same(frames_in(drive), SOURCE)
+    assert_same_frames(frames_in(drive), SOURCE)
 
 
 def test_without_mounts_it_says_so(tmp_path: Path) -> None:
@@ -346,7 +346,7 @@ def test_without_mounts_it_says_so(tmp_path: Path) -> None:
 
 
 def test_mounts_may_come_by_tf_again_and_again(tmp_path: Path) -> None:
-    all_same(frames_in(imported(tmp_path, written(tmp_path, static="tf"))), SOURCE)
+    assert_same_frames(frames_in(imported(tmp_path, written(tmp_path, static="tf"))), SOURCE)
 
 
 def test_poses_go_through_frames_in_between(tmp_path: Path) -> None:
@@ -367,10 +367,10 @@ def test_poses_go_through_frames_in_between(tmp_path: Path) -> None:
     frames = frames_in(imported(tmp_path, bag, world_frame="map"))
     for index, (found, source) in enumerate(zip(frames, SOURCE, strict=True)):
         jump = RigidTransform.from_quaternion([1.0, 0.0, 0.0, 0.0], [0.0, 0.1 * index, 0.0])
-        near(found.sweep.world_from_ego, jump @ shift @ source.sweep.world_from_ego)
+        assert_near(found.sweep.world_from_ego, jump @ shift @ source.sweep.world_from_ego)
     shutil.rmtree(tmp_path / "out")
     for found, source in zip(frames_in(imported(tmp_path, bag)), SOURCE, strict=True):
-        near(found.sweep.world_from_ego, source.sweep.world_from_ego)
+        assert_near(found.sweep.world_from_ego, source.sweep.world_from_ego)
     assert "nowhere" in refused(tmp_path / "other", bag, world_frame="nowhere")
 
 
@@ -428,7 +428,7 @@ def test_bad_messages_stop_the_import_or_are_left_out(
     assert "cut short?" in message
     assert (row == 0) == (not (tmp_path / "out").exists())
     drive = imported(tmp_path, bag, skip_bad=True)
-    all_same(frames_in(drive), [frame for index, frame in enumerate(SOURCE) if index != row])
+    assert_same_frames(frames_in(drive), [frame for index, frame in enumerate(SOURCE) if index != row])
     told = capsys.readouterr().err
     assert "1 messages were left out" in told
     assert "cut short?" in told
@@ -473,7 +473,7 @@ def test_two_lidars_are_a_choice(tmp_path: Path) -> None:
     message = refused(tmp_path, bag)
     assert "--points TOPIC" in message
     assert "/rear/points" in message
-    all_same(frames_in(imported(tmp_path, bag, points="/lidar/points")), SOURCE)
+    assert_same_frames(frames_in(imported(tmp_path, bag, points="/lidar/points")), SOURCE)
 
 
 # --- interrupted, repeated, listed
@@ -530,7 +530,7 @@ def test_killed_anywhere_it_goes_on(tmp_path: Path) -> None:
     assert len(list(points.glob("*.npy"))) < len(frames)
     assert not (tmp_path / "out" / "drive" / "calibration.yaml").exists()
     drive = imported(tmp_path, bag)
-    all_same(frames_in(drive), frames)
+    assert_same_frames(frames_in(drive), frames)
     assert json.loads((drive.folder / NOTE_FILE).read_text())["complete"] is True
 
 

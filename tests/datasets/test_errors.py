@@ -16,6 +16,7 @@ from PIL import Image
 from lima.datasets import open_dataset
 from lima.datasets.nuscenes import NuScenes
 from tests.datasets import hand_made
+from tests.datasets.contents import Contents, read_everything
 from tests.datasets.hand_made import Tables, data_token, sample_token, token
 
 LIDAR = data_token(0, 1, "LIDAR_TOP")
@@ -183,19 +184,10 @@ DAMAGES = (
            (f"{TABLES}/calibrated_sensor.json", token("calibration", 0, "CAM_BACK"), "calibration matrix"),
            tables=row("calibrated_sensor", token("calibration", 0, "CAM_BACK"), camera_intrinsic=[])),
     Damage("camera that looks backward", ValueError,
-           (f"{TABLES}/sample_data.json", data_token(0, 1, "CAM_BACK"), "focal lengths", "-40"),
+           (f"{TABLES}/sample_data.json", data_token(0, 0, "CAM_BACK"), "focal lengths", "-40"),
            tables=row("calibrated_sensor", token("calibration", 0, "CAM_BACK"),
                       camera_intrinsic=[[-40, 0, 32], [0, 40, 24], [0, 0, 1]])),
 )  # fmt: skip
-
-
-def read_everything(root: Path) -> None:
-    """All of the second keyframe of the first scene."""
-    frame = open_dataset(root).sequences("train")[0].frame(1)
-    frame.read_labels()
-    frame.read_boxes()
-    for image in frame.images:
-        image.read_pixels()
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.name)
@@ -209,8 +201,9 @@ def test_errors_name_what_is_wrong(damage: Damage, tmp_path: Path) -> None:
         assert word.format(root=root) in str(caught.value)
 
 
-def test_undamaged_data_raises_nothing(tmp_path: Path) -> None:
-    read_everything(hand_made.write_dataset(tmp_path))
+def test_undamaged_data_is_read(tmp_path: Path) -> None:
+    """Two scenes of four keyframes of 400 points and two images; a car in each, a pedestrian in the first of each."""
+    assert read_everything(hand_made.write_dataset(tmp_path)) == Contents(8, 3200, 16, labels=3200, boxes=10)
 
 
 def test_a_scene_can_be_split_at_a_gap(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ from lima.datasets.bags.frame_tree import FrameTree
 from lima.datasets.bags.topics import choose, listing
 from lima.geometry.rigid import RigidTransform
 from tests.datasets.exporters.bags import quaternion
-from tests.datasets.exporters.frames import near
+from tests.datasets.exporters.frames import assert_near
 
 SECOND = 1_000_000_000
 
@@ -53,17 +53,17 @@ def test_mounts_go_up_to_what_moves() -> None:
     tree = vehicle()
     top, top_from_lidar = tree.mount("lidar")
     assert top == "base_link"
-    near(top_from_lidar, moved(0.5, 0.3) @ moved(0.2, -0.1))
-    near(tree.between("cam", "lidar"), moved(1.5).inverse() @ moved(0.5, 0.3) @ moved(0.2, -0.1))
+    assert_near(top_from_lidar, moved(0.5, 0.3) @ moved(0.2, -0.1))
+    assert_near(tree.between("cam", "lidar"), moved(1.5).inverse() @ moved(0.5, 0.3) @ moved(0.2, -0.1))
 
 
 def test_poses_are_of_the_frame_that_is_asked_for() -> None:
     poses = vehicle().poses("lidar", None, Path("bag"))
     assert poses is not None
-    near(poses.at(2 * SECOND), moved(6.0, 0.4) @ moved(0.5, 0.3) @ moved(0.2, -0.1))
+    assert_near(poses.at(2 * SECOND), moved(6.0, 0.4) @ moved(0.5, 0.3) @ moved(0.2, -0.1))
     poses = vehicle().poses("base_link", None, Path("bag"))
     assert poses is not None
-    near(poses.at(SECOND // 2), moved(1.5, 0.1))
+    assert_near(poses.at(SECOND // 2), moved(1.5, 0.1))
 
 
 def test_what_stands_still_needs_few_values() -> None:
@@ -89,7 +89,7 @@ def test_contradictions_are_told() -> None:
         tree.poses("lidar", None, Path("bag"))
     chosen = tree.poses("base_link", "gps", Path("bag"))
     assert chosen is not None
-    near(chosen.at(SECOND), moved(5.0))
+    assert_near(chosen.at(SECOND), moved(5.0))
     circle = FrameTree()
     say(circle, "a", "b", moved(1.0), fixed=True)
     say(circle, "b", "a", moved(1.0), fixed=True)

@@ -15,7 +15,7 @@ from lima.commands.odometry import Odometry
 from lima.datasets import open_dataset
 from tests.datasets.exporters import bags
 from tests.datasets.exporters.drive import hand_made_drive
-from tests.datasets.exporters.frames import all_same, frames_of
+from tests.datasets.exporters.frames import assert_same_frames, frames_of
 
 SOURCE = frames_of(hand_made_drive())
 
@@ -45,7 +45,7 @@ def test_a_recording_is_imported_and_listed(tmp_path: Path, capsys: pytest.Captu
     assert "/lidar/points" in capsys.readouterr().out
     parse(["import", str(bag), "--out", str(tmp_path / "mine")]).run()
     (sequence,) = open_dataset(tmp_path / "mine").sequences()
-    all_same([sequence.frame(index) for index in range(len(sequence))], SOURCE)
+    assert_same_frames([sequence.frame(index) for index in range(len(sequence))], SOURCE)
 
 
 def test_out_or_list_must_be_said() -> None:

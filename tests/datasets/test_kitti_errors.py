@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lima.datasets import open_dataset
 from tests.datasets import kitti_hand_made as made
 from tests.datasets import test_semantic_kitti_family as family
+from tests.datasets.contents import Contents, read_everything
 
 SEQUENCE = "sequences/00"
 SCAN = f"{SEQUENCE}/velodyne/000001.bin"
@@ -269,23 +269,17 @@ TABLE = [
 ]
 
 
-def read_everything(root: Path) -> None:
-    """All of the second scan."""
-    dataset = open_dataset(root)
-    sequences = dataset.sequences()
-    frame = next(s.frame(i) for s in sequences for i, token in enumerate(s.tokens) if token.endswith("000001"))
-    if frame.read_labels is not None:
-        frame.read_labels()
-    for each in frame.images:
-        each.read_pixels()
-
-
-@pytest.mark.parametrize("kind", WRITERS)
-def test_undamaged_data_raises_nothing(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "drives", "cameras", "labelled"),
+    [("odometry", 1, 2, True), ("raw", 1, 2, False), ("stf", 3, 0, True), ("synth4d", 2, 0, True)],
+)
+def test_undamaged_data_is_read(kind: str, drives: int, cameras: int, labelled: bool, tmp_path: Path) -> None:
     root = tmp_path / "mit Lücken"
     root.mkdir()
     WRITERS[kind](root)
-    read_everything(root)
+    frames = drives * made.SCANS
+    points = frames * made.POINTS
+    assert read_everything(root) == Contents(frames, points, frames * cameras, labels=points if labelled else 0)
 
 
 @pytest.mark.parametrize(("kind", "damage"), TABLE)

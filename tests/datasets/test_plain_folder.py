@@ -20,9 +20,10 @@ from lima.datasets.plain_calibration import calibration_text, read_calibration
 from lima.datasets.plain_drive import PlainDrive
 from lima.datasets.plain_folder import PlainFolder, recognises
 from lima.scene import Dataset, Frame, Sequence
+from tests.datasets.contents import read_everything
 from tests.datasets.exporters import plain
 from tests.datasets.exporters.drive import FIRST_NS, STEP_NS, hand_made_drive, simulated_drive
-from tests.datasets.exporters.frames import LABELS, all_same, frames_of, near
+from tests.datasets.exporters.frames import LABELS, assert_near, assert_same_frames, frames_of
 
 SOURCE = frames_of(hand_made_drive())
 NAMES = ("ignored", "one", "two", "three")
@@ -71,7 +72,7 @@ def test_frames_come_back(tmp_path: Path, kind: str, poses: str) -> None:
             camera.rename(tmp_path / camera.name)
         edit(folder, lambda entries: entries.pop("cameras"))
     frames = frames_in(folder)
-    all_same(frames, source)
+    assert_same_frames(frames, source)
     for frame in frames:
         assert frame.read_labels is not None
         assert torch.equal(frame.read_labels(), torch.arange(len(frame.sweep.points_lidar)) % LABELS)
@@ -82,7 +83,7 @@ def test_frames_come_back(tmp_path: Path, kind: str, poses: str) -> None:
 def test_a_simulated_drive_comes_back(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     source = frames_of(simulated_drive(tmp_path_factory))
     folder = plain.write_drive(tmp_path / "drive", unlabelled(source), "pcd binary")
-    all_same(frames_in(folder), source)
+    assert_same_frames(frames_in(folder), source)
 
 
 def test_it_is_a_dataset_of_drives(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_it_is_a_dataset_of_drives(tmp_path: Path) -> None:
     assert list(sequences[0].timestamps_ns) == [FIRST_NS + index * STEP_NS for index in range(3)]
     assert list(sequences[0].tokens) == [f"friday/{FIRST_NS + index * STEP_NS}" for index in range(3)]
     assert sequences[0].frame(1).token == sequences[0].tokens[1]
-    near(sequences[0].frame(0).sweep.ego_from_lidar, SOURCE[0].sweep.ego_from_lidar)
+    assert_near(sequences[0].frame(0).sweep.ego_from_lidar, SOURCE[0].sweep.ego_from_lidar)
     assert torch.equal(sequences[2].frame(0).sweep.ego_from_lidar.matrix(), torch.eye(4, dtype=torch.float64))
     (tmp_path / "splits.json").write_text('{"train": ["monday", "friday"], "val": ["tuesday"], "test": []}')
     dataset = open_dataset(tmp_path)
@@ -157,13 +158,13 @@ def test_calibration_is_the_same_after_writing(folder: Path, tmp_path: Path) -> 
         once = read_calibration(path)
         (tmp_path / "again.yaml").write_text(calibration_text(once))
         again = read_calibration(tmp_path / "again.yaml")
-        near(again.ego_from_lidar, once.ego_from_lidar)
+        assert_near(again.ego_from_lidar, once.ego_from_lidar)
         assert again.points == once.points
         assert set(again.cameras) == set(once.cameras)
         for name, camera in once.cameras.items():
             assert again.cameras[name].camera == camera.camera
             assert again.cameras[name].distortion == camera.distortion
-            near(again.cameras[name].ego_from_cam, camera.ego_from_cam)
+            assert_near(again.cameras[name].ego_from_cam, camera.ego_from_cam)
         assert (again.rate_hz, again.image_within_s, again.keyframes_per_s) == (
             once.rate_hz, once.image_within_s, once.keyframes_per_s,
         )  # fmt: skip
@@ -193,7 +194,7 @@ def test_a_camera_can_be_placed_in_four_ways(folder: Path, name: str) -> None:
             camera[name] = pose[:3].tolist()
 
     edit(folder, place)
-    all_same(frames_in(folder), SOURCE)
+    assert_same_frames(frames_in(folder), SOURCE)
 
 
 def test_without_intensity_and_ring(tmp_path: Path) -> None:
@@ -201,7 +202,7 @@ def test_without_intensity_and_ring(tmp_path: Path) -> None:
         tmp_path / "drive", unlabelled(SOURCE), change_points=lambda table: table[["x", "y", "z"]]
     )
     frames = frames_in(folder)
-    all_same(frames, SOURCE, intensity=False, ring=False)
+    assert_same_frames(frames, SOURCE, intensity=False, ring=False)
     assert frames[0].sweep.ring is None
 
 
@@ -217,7 +218,7 @@ def test_times_of_points_are_used_where_motion_is_not_taken_out(tmp_path: Path) 
 
     source = [replace(frame, images=(), read_labels=None) for frame in SOURCE]
     folder = plain.write_drive(tmp_path / "drive", source, change_points=timed)
-    all_same(frames_in(folder), source)
+    assert_same_frames(frames_in(folder), source)
     edit(folder, lambda entries: entries["points"].update(compensated=False))
     for found, frame in zip(frames_in(folder), source, strict=True):
         moved = (found.sweep.points_lidar - frame.sweep.points_lidar).numpy()
@@ -237,7 +238,8 @@ def test_times_of_files(folder: Path, how: str) -> None:
         if how == "list":
             (place / "timestamps.txt").write_text("\n".join(f"{int(path.stem) / 1e9:.3f}" for path in paths))
     if how != "counters":
-        return all_same(frames_in(folder), SOURCE)
+        assert_same_frames(frames_in(folder), SOURCE)
+        return
     with pytest.raises(ValueError, match="nothing tells when the sweeps were taken"):
         len(drive_in(folder))
     edit(folder, lambda entries: entries.update(rate_hz=10))
@@ -250,7 +252,7 @@ def test_times_of_files(folder: Path, how: str) -> None:
         for image, picture in zip(found.images, source.images, strict=True):
             assert image.timestamp_ns == found.sweep.timestamp_ns
             assert torch.equal(image.read_pixels(), picture.read_pixels())
-    return None
+    return
 
 
 def test_frames_can_be_thinned_out(folder: Path) -> None:
@@ -372,15 +374,8 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_what_is_wrong_is_one_line(folder: Path, name: str) -> None:
     change, words = WRONG[name]
     change(folder)
-
-    def read_everything() -> None:
-        for sequence in PlainFolder(folder).sequences():
-            for index in range(len(sequence)):
-                for image in sequence.frame(index).images:
-                    image.read_pixels()
-
     with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        read_everything()
+        read_everything(folder)
     message = str(caught.value)
     assert words in message
     assert str(folder) in message

@@ -29,7 +29,7 @@ def some_table(rows: int = 300) -> np.ndarray:
     return table
 
 
-def check(points: Points, table: np.ndarray) -> None:
+def assert_points(points: Points, table: np.ndarray) -> None:
     assert np.array_equal(points.xyz_m, np.stack([table[name] for name in "xyz"], axis=1).astype(np.float32))
     for name, values in (("intensity", points.intensity), ("ring", points.ring)):
         if name in (table.dtype.names or ()):
@@ -46,7 +46,7 @@ def test_every_kind_holds_the_same_points(tmp_path: Path, kind: str, names: tupl
     table = some_table()[list(names)].copy()
     table = np.array(table.tolist(), dtype=[(name, table.dtype[name]) for name in names])  # without gaps
     write_points(path, table, kind)
-    check(read_points(path, names if kind == "bin" else None, NOW_NS), table)
+    assert_points(read_points(path, names if kind == "bin" else None, NOW_NS), table)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_fields_may_come_in_any_order_and_type(tmp_path: Path, kind: str) -> Non
     path = tmp_path / f"points.{kind.split()[0]}"
     write_points(path, table, kind)
     found = read_points(path, None, None)
-    check(found, source)
+    assert_points(found, source)
     assert found.intensity_limit == 255
 
 

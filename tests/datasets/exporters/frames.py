@@ -21,7 +21,9 @@ def frames_of(drive: Drive) -> list[Frame]:
     return [_frame(drive, index, instant) for index, instant in enumerate(drive.instants)]
 
 
-def same(found: Frame, source: Frame, intensity: bool = True, ring: bool = True, images: bool = True) -> None:
+def assert_same_frame(
+    found: Frame, source: Frame, intensity: bool = True, ring: bool = True, images: bool = True
+) -> None:
     """Points, pictures, poses and times of two frames are equal; intensity as `table_of` rounds it."""
     one, other = found.sweep, source.sweep
     assert torch.equal(one.points_lidar, other.points_lidar)
@@ -31,29 +33,29 @@ def same(found: Frame, source: Frame, intensity: bool = True, ring: bool = True,
     if ring and other.ring is not None:
         assert one.ring is not None
         assert torch.equal(one.ring, other.ring)
-    near(one.ego_from_lidar, other.ego_from_lidar)
-    near(one.world_from_ego, other.world_from_ego)
+    assert_near(one.ego_from_lidar, other.ego_from_lidar)
+    assert_near(one.world_from_ego, other.world_from_ego)
     pictures = {image.name: image for image in source.images} if images else {}
     assert {image.name for image in found.images} == set(pictures)
     for image in found.images:
         picture = pictures[image.name]
         assert image.timestamp_ns == picture.timestamp_ns
         assert image.camera == picture.camera
-        near(image.ego_from_cam, picture.ego_from_cam)
-        near(image.world_from_ego, picture.world_from_ego)
+        assert_near(image.ego_from_cam, picture.ego_from_cam)
+        assert_near(image.world_from_ego, picture.world_from_ego)
         assert torch.equal(image.read_pixels(), picture.read_pixels())
 
 
-def near(one: RigidTransform, other: RigidTransform) -> None:
+def assert_near(one: RigidTransform, other: RigidTransform) -> None:
     """The same transform, to a micrometre and a microradian."""
     assert float((one.translation_m - other.translation_m).abs().max()) < METRES
     assert float((one.rotation - other.rotation).abs().max()) < RADIANS
 
 
-def all_same(found: Series[Frame], source: Series[Frame], **what: bool) -> None:
+def assert_same_frames(found: Series[Frame], source: Series[Frame], **what: bool) -> None:
     assert len(found) == len(source)
     for one, other in zip(found, source, strict=True):
-        same(one, other, **what)
+        assert_same_frame(one, other, **what)
 
 
 def _frame(drive: Drive, index: int, instant: Instant) -> Frame:
