@@ -138,7 +138,9 @@ class Batch:
 
     @staticmethod
     def from_points(points_lidar: Series[Float32[Tensor, "_ 3"]], intensity: Series[Float32[Tensor, "_"]]) -> Batch:
-        """One batch of the sweeps given as lists of their points and intensities."""
+        """One batch of the sweeps given as lists of their points and intensities; of none, an empty one."""
+        if not points_lidar:
+            return Batch(torch.zeros(0, 3), torch.zeros(0), torch.zeros(0, dtype=torch.int64), 0)
         counts = torch.tensor([len(points) for points in points_lidar])
         return Batch(
             points_lidar=torch.cat(list(points_lidar)),

@@ -12,7 +12,7 @@ from torch import nn
 from lima.sparse.modules import SparseBatchNorm
 from lima.sparse.tensor import SparseTensor
 from lima.train.norm import SynchronisedBatchNorm, synchronise_batch_norms
-from lima.train.processes import Processes, start_processes
+from lima.train.processes import ALONE, Processes, check_alone, start_processes
 from tests.train.free_port import free_port
 
 ROWS_OF_RANK = (7, 4)
@@ -65,17 +65,57 @@ def train_share(processes: Processes, folder: Path) -> None:
     share = make_rows().split(list(ROWS_OF_RANK))[processes.rank]
     torch.save(train_briefly(network, share, processes), folder / f"train-{processes.rank}.pt")
 
-    unused = nn.Linear(2, 1)  # has a gradient in the second process only
+    unused, nobodys = nn.Linear(2, 1), nn.Linear(2, 1)  # the first has a gradient in the second process only
     if processes.rank == 1:
         unused(torch.ones(3, 2)).sum().backward()
-    processes.sum_gradients(unused.parameters())
+    processes.sum_gradients([*unused.parameters(), *nobodys.parameters()])
     assert unused.weight.grad is not None
+    assert nobodys.weight.grad is None
+    own = torch.arange(2.0 * (3 - 2 * processes.rank)).view(-1, 2) + 10 * processes.rank
+    own.requires_grad_()
+    rows = processes.gathered_rows(own)
+    (rows.square().sum() / 2).backward()  # its share of what both compute alike
+    assert own.grad is not None
     answers = {
         "sums": processes.sums([1.0, 10.0 * processes.rank]),
         "agree": processes.agree(5 - processes.rank),
         "unused": unused.weight.grad.tolist(),
+        "total": processes.total(torch.tensor([1, processes.rank])).tolist(),
+        "gathered": processes.gathered("ab"[processes.rank]),
+        "rows": rows.tolist(),
+        "none from the first": processes.gathered_rows(torch.full((processes.rank,), 7)).tolist(),
     }
+    torch.testing.assert_close(own.grad, 2 * own.detach())
     (folder / f"{processes.rank}.json").write_text(json.dumps(answers))
+
+
+def make_maps() -> torch.Tensor:
+    return torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(2)).double() + 3
+
+
+def train_on_maps(network: nn.Sequential, maps: torch.Tensor, processes: Processes) -> dict[str, torch.Tensor]:
+    maps = maps.clone().requires_grad_()
+    output = network(maps)
+    (output * torch.arange(6)).tanh().square().sum().backward()
+    processes.sum_gradients(network.parameters())
+    assert maps.grad is not None
+    grads = {f"grad {name}": parameter.grad for name, parameter in network.named_parameters()}
+    return {**network.state_dict(), **grads, "output": output.detach(), "maps": maps.grad}
+
+
+def norm_of_maps() -> nn.Sequential:
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.BatchNorm2d(4, eps=1e-3, momentum=0.3))
+    nn.init.normal_(network[0].weight)
+    return network.double()
+
+
+def normalise_maps(processes: Processes, folder: Path) -> None:
+    """One sweep in the first process, two in the second."""
+    network = norm_of_maps()
+    synchronise_batch_norms(network)
+    share = make_maps()[processes.share(3).start : processes.share(3).stop]
+    torch.save(train_on_maps(network, share, processes), folder / f"maps-{processes.rank}.pt")
 
 
 def normalise_few(processes: Processes, folder: Path) -> None:
@@ -92,6 +132,7 @@ def normalise_few(processes: Processes, folder: Path) -> None:
 def both(processes: Processes, folder: Path) -> None:
     train_share(processes, folder)
     normalise_few(processes, folder)
+    normalise_maps(processes, folder)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +155,41 @@ def test_two_processes_equal_one(two_processes: Path) -> None:
         torch.testing.assert_close(both, value, rtol=1e-9, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
     for rank in range(2):
         answers = json.loads((two_processes / f"{rank}.json").read_text())
-        assert answers == {"sums": [2.0, 10.0], "agree": 5, "unused": [[3.0, 3.0]]}
+        assert answers == {
+            "sums": [2.0, 10.0],
+            "agree": 5,
+            "unused": [[3.0, 3.0]],
+            "total": [2, 1],
+            "gathered": ["a", "b"],
+            "rows": [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0], [10.0, 11.0]],
+            "none from the first": [7],
+        }
+
+
+def test_norms_of_maps_take_the_cells_of_all_processes(two_processes: Path) -> None:
+    shares = [torch.load(two_processes / f"maps-{rank}.pt", weights_only=True) for rank in range(2)]
+    alone = train_on_maps(norm_of_maps(), make_maps(), ALONE)
+    assert shares[0].keys() == alone.keys()
+    for name, value in alone.items():
+        whole = name in ("output", "maps")
+        both = torch.cat([share[name] for share in shares]) if whole else shares[0][name]
+        torch.testing.assert_close(both, value, rtol=1e-9, atol=1e-9, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.parametrize(("count", "world_size"), [(0, 2), (1, 3), (7, 3), (16, 8), (5, 8)])
+def test_shares_are_blocks_of_about_equal_length(count: int, world_size: int) -> None:
+    shares = [Processes(rank, world_size, torch.device("cpu")).share(count) for rank in range(world_size)]
+    assert [number for share in shares for number in share] == list(range(count))
+    lengths = [len(share) for share in shares]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_commands_for_one_process_say_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    check_alone("these commands", "leave torchrun out")
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(ValueError, match="these commands run in one process, 8 were started: leave torchrun out"):
+        check_alone("these commands", "leave torchrun out")
 
 
 def test_processes_without_rows_and_a_single_row_in_all(two_processes: Path) -> None:

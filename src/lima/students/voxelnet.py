@@ -112,8 +112,8 @@ class VoxelNet(nn.Module):
         batch, x, y, z = out.coordinates.unbind(dim=1)
         cell = ((batch * heights + z) * rows + y) * cols + x
         dense = out.features.new_zeros(sweeps * heights * rows * cols, out.features.shape[1])
-        dense = dense.index_copy(0, cell, out.features).view(sweeps, heights, rows, cols, -1)
-        return dense.permute(0, 4, 1, 2, 3).reshape(sweeps, -1, rows, cols)
+        dense = dense.index_copy(0, cell, out.features).view(sweeps, heights, rows, cols, out.features.shape[1])
+        return dense.permute(0, 4, 1, 2, 3).flatten(1, 2)
 
 
 def _norm(dim: int) -> SparseBatchNorm:

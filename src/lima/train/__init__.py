@@ -1,1 +1,1 @@
-"""Pretraining: one loop, and the parts it is made of, a file each."""
+"""One loop for all training, pretraining, and the parts they are made of, a file each."""

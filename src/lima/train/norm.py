@@ -83,8 +83,17 @@ class SynchronisedSparseBatchNorm(SynchronisedBatchNorm):
         return voxels.with_features(super().forward(voxels.features))
 
 
+class SynchronisedMapBatchNorm(SynchronisedBatchNorm):
+    """The same for maps, over their cells."""
+
+    def forward(self, maps: Float[Tensor, "sweeps dim rows cols"]) -> Float[Tensor, "sweeps dim rows cols"]:
+        by_cell = maps.movedim(1, -1)
+        return super().forward(by_cell.flatten(0, 2)).view(by_cell.shape).movedim(-1, 1)
+
+
 SYNCHRONISED: dict[type[nn.Module], type[SynchronisedBatchNorm]] = {
     nn.BatchNorm1d: SynchronisedBatchNorm,
+    nn.BatchNorm2d: SynchronisedMapBatchNorm,
     SparseBatchNorm: SynchronisedSparseBatchNorm,
 }
 
@@ -92,7 +101,7 @@ SYNCHRONISED: dict[type[nn.Module], type[SynchronisedBatchNorm]] = {
 def synchronise_batch_norms(module: nn.Module) -> None:
     """Exchange every batch norm inside for one over all processes, with the same parameters, buffers and names."""
     for name, child in module.named_children():
-        if isinstance(child, nn.BatchNorm1d):
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             twin = SYNCHRONISED[type(child)](child.num_features, child.eps, child.momentum)
             twin.weight, twin.bias = child.weight, child.bias
             twin.running_mean, twin.running_var = child.running_mean, child.running_var

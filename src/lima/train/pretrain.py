@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence as Series
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lima.config import PretrainConfig, default_cache_folder
 from lima.data.between import with_between
@@ -16,12 +15,10 @@ from lima.scene import Sequence
 from lima.teachers import load_teacher
 from lima.teachers.cache import FeatureCache
 from lima.train.announcement import announce_data, announce_run
-from lima.train.checkpoint import read_last_checkpoint, write_checkpoint
-from lima.train.interruption import Interrupted, StopSignals
+from lima.train.checkpoint import Checkpoint
 from lima.train.loader import Loader, Teaching
-from lima.train.log import Log
+from lima.train.loop import learn, next_step_is_logged
 from lima.train.processes import Processes, start_processes
-from lima.train.progress import RunProgress
 from lima.train.run_folder import RunFolder, open_run_folder
 from lima.train.stopwatch import Stopwatch
 from lima.train.trainer import Trainer
@@ -40,7 +37,8 @@ def pretrain(data: Path, out: Path, config: PretrainConfig, cache: Path | None =
     with start_processes() as processes, opened(data, config.at_gap, config.skip_bad, processes) as dataset:
         sequences = dataset.sequences(config.split)
         everything = with_between(sequences, _sweeps(config))
-        folder = _open_folder(out, data, config, sequences, resume, processes)
+        tokens = [token for sequence in sequences for token in sequence.tokens]
+        folder = open_run_folder(out, data, config, tokens, resume, processes=processes)
         teacher = load_teacher(config.teacher.name, config.teacher.layers, processes.device, config.teacher.runtime)
         features = FeatureCache(
             cache or default_cache_folder(data), teacher, config.teacher.image_height_px, config.teacher.image_width_px
@@ -58,30 +56,11 @@ def _sweeps(config: PretrainConfig) -> int:
     return config.method.sweeps
 
 
-def _open_folder(
-    out: Path, data: Path, config: PretrainConfig, sequences: Series[Sequence], resume: bool, processes: Processes
-) -> RunFolder:
-    if processes.first:
-        tokens = [token for sequence in sequences for token in sequence.tokens]
-        open_run_folder(out, data, config, tokens, resume)
-    processes.wait_for_all()
-    return RunFolder(out)
-
-
 def pretrain_on(
     sequences: Series[Sequence], teaching: Teaching, folder: RunFolder, config: PretrainConfig, processes: Processes
 ) -> None:
-    """The loop: the run in `folder` from its last checkpoint, or from the beginning, to its end."""
+    """The run in `folder` from its last checkpoint, or from the beginning, to its end."""
     trainer = Trainer([len(sequence) for sequence in sequences], teaching.dim, config, processes)
-    progress = RunProgress(trainer.steps, config.log_every_steps, quiet=not processes.first)
-    found = read_last_checkpoint(folder.checkpoints, trainer.own, processes, progress.say)
-    if found is not None:
-        trainer.load(found)
-    for line in announce_data(sequences, trainer) + announce_run(sequences, teaching, trainer):
-        progress.say(line)
-
-    events = folder.tensorboard if config.tensorboard else None
-    log_or_none = Log(folder.log, trainer.step, events) if processes.first else nullcontext()
     loader = Loader(
         sequences,
         trainer.lanes,
@@ -91,26 +70,50 @@ def pretrain_on(
         ahead=processes.device.type == "cuda",
         sweeps=config.method.sweeps,
     )
-    with StopSignals() as signals, loader, progress, log_or_none as log:
-        progress.start(trainer.step)
-        while trainer.step < trainer.steps:
-            logs = (trainer.step + 1) % config.log_every_steps == 0 or trainer.step + 1 == trainer.steps
-            watch = Stopwatch(processes.device, exact=logs)
-            loaded = loader.next()
-            watch.lap("waiting")
-            report = trainer.train(loaded, watch)
-            progress.step(report.step, report.loss["total"], report.learning_rate)
-            if log and logs:
-                memory_bytes = sum(memory.nbytes for memory in trainer.method.memories)
-                seconds = {**watch.seconds, "reading": loaded.seconds}
-                log.write({**asdict(report), "memory_bytes": memory_bytes, "seconds": seconds})
-            last = report.step == trainer.steps
-            stop = processes.sums([float(signals.received)])[0] > 0 and not last
-            if stop or last or report.step % config.checkpoint_every_steps == 0:
-                write_checkpoint(folder.checkpoints, trainer.checkpoint(loaded.lanes_after), processes)
-            if stop:
-                raise Interrupted.after(signals.received or signal.SIGTERM, report.step, trainer.steps)
+
+    def announce() -> list[str]:
+        return announce_data(sequences, trainer) + announce_run(sequences, teaching, trainer)
+
+    with loader:
+        events = folder.tensorboard if config.tensorboard else None
+        learn(TrainerWithLoader(trainer, loader), folder, "pretrain", announce, tensorboard=events)
     if processes.first:
         save_student(folder.path, trainer.method.student, config.student)
-        progress.say(f"the student is in {folder.path / 'student.safetensors'}")
+        print(f"the student is in {folder.path / 'student.safetensors'}")
     processes.wait_for_all()
+
+
+class TrainerWithLoader:
+    """What `learn` drives: a trainer, and what reads for it, which may be steps ahead."""
+
+    def __init__(self, trainer: Trainer, loader: Loader) -> None:
+        self.trainer, self.loader = trainer, loader
+        self.config, self.processes = trainer.config, trainer.processes
+        self.lanes, self.steps = trainer.own, trainer.steps
+        self._lanes_after: dict[str, Any] = {}
+
+    @property
+    def step(self) -> int:
+        return self.trainer.step
+
+    def train_step(self) -> dict[str, Any]:
+        """Read a step and make it."""
+        watch = Stopwatch(self.processes.device, exact=next_step_is_logged(self))
+        loaded = self.loader.next()
+        watch.lap("waiting")
+        report = self.trainer.train(loaded, watch)
+        self._lanes_after = loaded.lanes_after
+        memory_bytes = sum(memory.nbytes for memory in self.trainer.method.memories)
+        return {
+            **asdict(report),
+            "memory_bytes": memory_bytes,
+            "seconds": {**watch.seconds, "reading": loaded.seconds},
+        }
+
+    def checkpoint(self) -> Checkpoint:
+        """The trainer's, and where the lanes stand after the last step."""
+        return self.trainer.checkpoint(self._lanes_after)
+
+    def load(self, checkpoint: Checkpoint) -> None:
+        """Before anything is read."""
+        self.trainer.load(checkpoint)

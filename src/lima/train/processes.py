@@ -11,11 +11,14 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
+
+Shared = TypeVar("Shared")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Processes:
         """The one process that writes and prints."""
         return self.rank == 0
 
+    def share(self, count: int) -> range:
+        """Which of `count` things this process takes: a block; the blocks follow each other by rank and differ in
+        length by one at most. Empty where there are fewer things than processes."""
+        return range(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
+
     def sums(self, values: list[float]) -> list[float]:
         """Every value summed over the processes."""
         if self.world_size == 1:
@@ -39,15 +47,43 @@ class Processes:
         dist.all_reduce(tensor)
         return tensor.tolist()
 
+    def total(self, tensor: Tensor) -> Tensor:
+        """The tensor summed over the processes, without gradients."""
+        total = tensor.detach().clone()
+        if self.world_size > 1:
+            dist.all_reduce(total)
+        return total
+
+    def gathered_rows(self, rows: Shaped[Tensor, "rows *axes"]) -> Shaped[Tensor, "all_rows *axes"]:
+        """The rows of all processes, by rank; how many each has may differ.
+
+        For what every process then computes alike from all of them, as its share 1 / `world_size` of a loss: the shares
+        add up to the loss, and so do their gradients.
+        """
+        return rows if self.world_size == 1 else _GatherRows.apply(rows, self)
+
+    def gathered(self, thing: Shared) -> list[Shared]:
+        """What every process has, by rank. Anything that can be pickled; it goes over the CPU."""
+        if self.world_size == 1:
+            return [thing]
+        things: list[Any] = [None] * self.world_size
+        dist.all_gather_object(things, thing)
+        return things
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace every gradient by its sum over the processes; one that a process lacks counts as zero."""
+        """Replace every gradient by its sum over the processes; one that a process lacks counts as zero.
+
+        One that all of them lack stays away, so that weight decay leaves its weights alone as it does in one process.
+        """
         if self.world_size == 1:
             return
         parameters = [parameter for parameter in parameters if parameter.requires_grad]
-        flat = torch.cat([_gradient(parameter).flatten() for parameter in parameters])
+        there = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=self.device)
+        flat = torch.cat([*(_gradient(parameter).flatten() for parameter in parameters), there])
         dist.all_reduce(flat)
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
+        *sums, there = flat.split([*(parameter.numel() for parameter in parameters), len(parameters)])
+        for parameter, part, had in zip(parameters, sums, there.tolist(), strict=True):
+            parameter.grad = part.view_as(parameter) if had else None
 
     def agree(self, number: int) -> int:
         """The first process's number, in all of them."""
@@ -63,8 +99,37 @@ class Processes:
             dist.barrier()
 
 
+ALONE = Processes(0, 1, torch.device("cpu"))
+
+
+class _GatherRows(torch.autograd.Function):
+    """Backward, the sum of all processes' gradients of the own rows: they are equal, as `gathered_rows` asks for."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, processes: Processes) -> Tensor:
+        counts = torch.zeros(processes.world_size, dtype=torch.int64, device=rows.device)
+        counts[processes.rank] = len(rows)
+        lengths = processes.total(counts).tolist()
+        padded = rows.new_zeros(max(lengths), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in lengths]
+        dist.all_gather(parts, padded)
+        ctx.first, ctx.rows, ctx.world_size = sum(lengths[: processes.rank]), len(rows), processes.world_size
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> tuple[Tensor, None]:
+        return gradients[0][ctx.first : ctx.first + ctx.rows] * ctx.world_size, None
+
+
 def _gradient(parameter: nn.Parameter) -> Float[Tensor, "..."]:
     return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+
+
+def check_alone(commands: str, instead: str) -> None:
+    """Raises ValueError where torchrun started several processes for commands that run in one."""
+    if (world_size := int(os.environ.get("WORLD_SIZE", "1"))) > 1:
+        raise ValueError(f"{commands} run in one process, {world_size} were started: {instead}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import lima
 from lima.config import DetectConfig, FinetuneConfig, PretrainConfig
+from lima.train.processes import ALONE, Processes
 
 PACKAGES = ("torch", "numpy", "safetensors", "pillow", "transformers")
 LABELS = "labels.json"  # what fine-tuning learns from
@@ -55,16 +56,32 @@ def open_run_folder(
     tokens: list[str],
     resume: bool,
     started_from: Path | None = None,
+    processes: Processes = ALONE,
 ) -> RunFolder:
     """Make the folder of a new run with its `config.json`, or find that of a run to go on with.
 
     tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run. started_from: the
-    run whose weights fine-tuning or a detector begins with.
+    run whose weights fine-tuning or a detector begins with. processes: the first one does it, the others wait for it.
 
     Raises FileExistsError where there is something already and `resume` was not said, and ValueError where what is
     there was made with other settings or other data.
     """
     folder = RunFolder(path)
+    if processes.first:
+        _make(folder, data, config, tokens, resume, started_from)
+    processes.wait_for_all()
+    return folder
+
+
+def _make(
+    folder: RunFolder,
+    data: Path,
+    config: PretrainConfig | FinetuneConfig | DetectConfig,
+    tokens: list[str],
+    resume: bool,
+    started_from: Path | None,
+) -> None:
+    path = folder.path
     wanted = {
         "command": COMMANDS[type(config)],
         "data": str(data.resolve()),
@@ -83,7 +100,6 @@ def open_run_folder(
             raise ValueError(f"{path} holds a run with other settings, --resume cannot change them: {changes}")
     path.mkdir(parents=True, exist_ok=True)
     write_atomically(folder.config, json.dumps(wanted, indent=1) + "\n")
-    return folder
 
 
 def _is_free(folder: RunFolder) -> bool:

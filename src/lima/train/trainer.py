@@ -15,6 +15,7 @@ from lima.data.lanes import Lanes, lanes_of_rank, random_generator
 from lima.method.lima import LiMA, LossParts, StudentSweep
 from lima.students.student import build_student
 from lima.train.checkpoint import Checkpoint
+from lima.train.divergence import check_finite
 from lima.train.loader import Keyframe, LoadedStep
 from lima.train.norm import synchronise_batch_norms
 from lima.train.processes import Processes
@@ -126,12 +127,8 @@ class Trainer:
         return loss, {name: total / count for name, total, count in zip(named, totals, points, strict=True)}
 
     def _check(self, value: float, what: str, loaded: LoadedStep) -> None:
-        if not math.isfinite(value):
-            tokens = ", ".join(keyframe.frame.token for keyframe in loaded.keyframes)
-            raise ValueError(
-                f"the {what} of step {self.step + 1} is {value}; the frames are {tokens}: look at these frames, or "
-                f"lower the learning rate (it is {self.config.optimiser.learning_rate:g} at its peak)"
-            )
+        tokens = (keyframe.frame.token for keyframe in loaded.keyframes)
+        check_finite(value, what, self.step + 1, tokens, self.config.optimiser.learning_rate)
 
     def checkpoint(self, lanes_after: dict[str, Any]) -> Checkpoint:
         """Everything needed to go on. lanes_after: where the lanes stand after the last step (they read ahead)."""

@@ -19,7 +19,7 @@ from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_con
 from lima.evaluate.segmentation.segmenter import load_segmenter
 from lima.scene import Sequence
 from lima.students.student import build_student
-from lima.train.interruption import Interrupted
+from lima.train.interruption import Interrupted, StopSignals
 from lima.train.run_folder import read_config
 from tests.evaluate.segmentation.made_up import CLASSES, STUDENT, Drive, MadeUpDataset
 
@@ -82,23 +82,6 @@ def test_only_the_chosen_labels_are_learned_from(run: Path, tmp_path: Path) -> N
     assert learner.epoch == 2
 
 
-def test_every_epoch_takes_every_frame_once() -> None:
-    torch.manual_seed(0)
-    labels = LabelList(LabelFraction.parse("all"), TRAIN, "made up", "train")
-    run_config = replace(LEARNING, batch=5)
-    learner = Learner(finetuning.Segmenter(build_student(STUDENT), CLASSES), labels, run_config, seed=3)
-    epochs = []
-    for _ in range(2):
-        taken = []
-        for _ in range(3):  # 12 frames are batches of 5, 5 and 2
-            taken.append(learner._frames_of_step())
-            learner.step += 1
-        assert [len(numbers) for numbers in taken] == [5, 5, 2]
-        epochs.append([number for numbers in taken for number in numbers])
-        assert sorted(epochs[-1]) == list(range(12))
-    assert epochs[0] != epochs[1]
-
-
 def test_the_start_is_the_run_or_fresh(run: Path) -> None:
     pretrained = start_segmenter(run, DATASET, CONFIG)
     weights = load_encoder(run).student.state_dict()
@@ -122,13 +105,11 @@ def test_all_of_the_student_learns_statistics_too(run: Path) -> None:
     assert [name for name, tensor in learner.segmenter.state_dict().items() if torch.equal(tensor, before[name])] == []
 
 
-def test_a_stopped_run_ends_bit_for_bit_as_one_that_was_not(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_ends_bit_for_bit_as_one_that_was_not(run: Path, tmp_path: Path) -> None:
     config = replace(CONFIG, learning=replace(LEARNING, steps=6, checkpoint_every_steps=2, scorings=3))
     whole = finetune(run, tmp_path, tmp_path / "whole", config)
 
-    class StopsAfterThree(finetuning.StopSignals):
+    class StopsAfterThree(StopSignals):
         asked = 0
 
         @property
@@ -139,10 +120,8 @@ def test_a_stopped_run_ends_bit_for_bit_as_one_that_was_not(
         @received.setter
         def received(self, value: int) -> None: ...
 
-    with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "StopSignals", StopsAfterThree)
-        with pytest.raises(Interrupted, match=r"SIGTERM: stopped after step 3 of 6.*--resume goes on"):
-            finetune(run, tmp_path, tmp_path / "parts", config)
+    with pytest.raises(Interrupted, match=r"SIGTERM: stopped after step 3 of 6.*--resume goes on"):
+        finetune(run, tmp_path, tmp_path / "parts", config, signals=StopsAfterThree())
     with pytest.raises(FileExistsError, match="not empty"):
         finetune(run, tmp_path, tmp_path / "parts", config)
     with pytest.raises(ValueError, match=r"cannot change them: seed was 0, now 1"):
@@ -179,7 +158,7 @@ def test_mistakes_are_told(run: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"student\.json is missing"):
         finetune(tmp_path, tmp_path, tmp_path / "out", CONFIG)
     labels = LabelList(LabelFraction.parse("all"), TRAIN, "made up", "train")
-    with pytest.raises(ValueError, match="at least one sweep a step"):
+    with pytest.raises(ValueError, match="at least one keyframe a step"):
         Learner(start_segmenter(run, DATASET, CONFIG), labels, replace(LEARNING, batch=0), seed=0)
     broken = Learner(start_segmenter(run, DATASET, CONFIG), labels, LEARNING, seed=0)
     torch.nn.init.constant_(broken.segmenter.head.weight, float("nan"))

@@ -88,6 +88,13 @@ def test_scenes_and_scans_are_refused_before_anything_is_done(runs: list[Path], 
     assert not (tmp_path / "out").exists()
 
 
+def test_several_processes_are_refused(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(ValueError, match=r"lima generalisation run in one process, 8 were started: call them without"):
+        label_efficiency([str(runs[0])], tmp_path, ["scene-1in2"], [0], LEARNING, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_generalisation_has_a_column_for_every_dataset(runs: list[Path], tmp_path: Path) -> None:
     said: list[str] = []
     data = [f"rain={tmp_path}", f"euro={tmp_path}"]

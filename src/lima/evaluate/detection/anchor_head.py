@@ -29,6 +29,7 @@ from lima.evaluate.detection.anchors import (
 from lima.evaluate.detection.bev_map import BevMap
 from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.lidar_boxes import LENGTH, VX, WIDTH, YAW, LidarBoxes, X, Y
+from lima.train.processes import ALONE, Processes
 
 CODES = 9
 FIRST_SHARE = 0.01
@@ -63,19 +64,29 @@ class AnchorHead(nn.Module):
 
     def forward(self, maps: Float[Tensor, "sweeps dim rows cols"]) -> Answers:
         def by_anchor(answers: Tensor, width: int) -> Tensor:
-            return answers.permute(0, 2, 3, 1).reshape(len(answers), -1, width).float()
+            anchors = answers.shape[1:].numel() // width
+            wide = answers.to(torch.promote_types(answers.dtype, torch.float32))
+            return wide.permute(0, 2, 3, 1).reshape(len(answers), anchors, width)
 
         logits = by_anchor(self.conv_cls(maps), 1)[..., 0]
         return logits, by_anchor(self.conv_box(maps), CODES), by_anchor(self.conv_dir_cls(maps), 2)
 
-    def loss(self, found: Answers, boxes: Series[LidarBoxes]) -> dict[str, Float[Tensor, ""]]:
-        """Focal loss of what stands for a box, smooth L1 of the boxes, cross-entropy of their directions."""
+    def loss(
+        self, found: Answers, boxes: Series[LidarBoxes], processes: Processes = ALONE
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Focal loss of what stands for a box, smooth L1 of the boxes, cross-entropy of their directions.
+
+        Each per anchor that stands for a box, of those of all processes; of several, this one's share.
+        """
         logits, codes, directions = found
         anchors = anchors_on(self.bev, self.shapes)
-        stands_for = torch.stack([self.assignment(anchors, of_sweep) for of_sweep in boxes])
+        stands_for = torch.full(logits.shape, NONE, device=logits.device)
+        targets = torch.zeros(0, 9, device=logits.device)
+        for row, of_sweep in zip(stands_for, boxes, strict=True):
+            row[:] = self.assignment(anchors, of_sweep)
+            targets = torch.cat([targets, of_sweep.values[row[row >= 0]]])
         hit = stands_for >= 0
-        count = hit.sum().clamp(min=1)
-        targets = torch.cat([of_sweep.values[row[row >= 0]] for of_sweep, row in zip(boxes, stands_for, strict=True)])
+        count = processes.total(hit.sum()).clamp(min=1)
         own = anchors.view(1, -1, 7).expand(len(boxes), -1, -1)[hit]
         box = box_loss(codes[hit], encode(targets, own)) / count
         direction = F.cross_entropy(directions[hit], direction_of(targets[:, YAW]), reduction="sum") / count

@@ -14,6 +14,7 @@ from lima.evaluate.detection.bev_map import BevMap
 from lima.evaluate.detection.center_targets import CenterTargets, boxes_from_codes, center_targets
 from lima.evaluate.detection.classes import DETECTION_CLASSES, GROUPS
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
+from lima.train.processes import ALONE, Processes
 
 BRANCHES = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "vel": 2}
 FIRST_SHARE = 0.1  # of the cells, what a fresh map of centres says
@@ -59,13 +60,22 @@ class CenterHead(nn.Module):
         shared = self.shared_conv(maps)
         return [head(shared) for head in self.heads_list]
 
-    def loss(self, found: Series[tuple[Tensor, Tensor]], boxes: Series[LidarBoxes]) -> dict[str, Float[Tensor, ""]]:
-        """Focal loss of the centres and L1 of the boxes, each summed over the groups."""
-        heat, box = torch.zeros((), device=found[0][0].device), torch.zeros((), device=found[0][0].device)
-        for (logits, codes), classes in zip(found, self.classes, strict=True):
-            targets = center_targets(boxes, classes, self.bev)
-            heat = heat + centre_focal_loss(logits.float(), targets.heat)
-            box = box + _box_loss(codes.float(), targets)
+    def loss(
+        self, found: Series[tuple[Tensor, Tensor]], boxes: Series[LidarBoxes], processes: Processes = ALONE
+    ) -> dict[str, Float[Tensor, ""]]:
+        """Focal loss per centre and L1 per box, each summed over the groups; of several processes, this one's share.
+
+        A group's centres are counted over the sweeps of all processes, cells that two boxes share once; so are boxes.
+        """
+        device = found[0][0].device
+        targets = [center_targets(boxes, classes, self.bev, device) for classes in self.classes]
+        centres = processes.total(torch.stack([of_group.is_centre.sum() for of_group in targets])).clamp(min=1)
+        count = processes.total(torch.tensor([len(of_group.cells) for of_group in targets], device=device)).clamp(min=1)
+        heat, box = torch.zeros((), device=device), torch.zeros((), device=device)
+        for group, (logits, codes) in enumerate(found):
+            wide = torch.promote_types(logits.dtype, torch.float32)
+            heat = heat + centre_focal_loss(logits.to(wide), targets[group].heat) / centres[group]
+            box = box + _box_loss(codes.to(wide), targets[group]) / count[group]
         return {"heat": heat, "box": self.box_weight * box}
 
     def candidates(self, found: Series[tuple[Tensor, Tensor]], min_score: float) -> list[LidarBoxes]:
@@ -91,23 +101,22 @@ class CenterHead(nn.Module):
 
 
 def centre_focal_loss(logits: Float[Tensor, "*axes"], heat: Float[Tensor, "*axes"]) -> Float[Tensor, ""]:
-    """CornerNet's focal loss per centre: cells at a peak count as positives, those near one less as negatives.
+    """CornerNet's focal loss, summed: cells at a peak count as positives, those near one less as negatives.
 
-    Where target = 1: -(1 - p)² log p; elsewhere -(1 - target)⁴ p² log(1 - p). Divided by the number of centres.
+    Where target = 1: -(1 - p)² log p; elsewhere -(1 - target)⁴ p² log(1 - p). To be divided by the number of centres.
     """
-    positive = heat == 1
     p = logits.sigmoid()
     at_peak = -((1 - p) ** 2) * F.logsigmoid(logits)
     elsewhere = -((1 - heat) ** 4) * p**2 * F.logsigmoid(-logits)
-    return torch.where(positive, at_peak, elsewhere).sum() / positive.sum().clamp(min=1)
+    return torch.where(heat == 1, at_peak, elsewhere).sum()
 
 
 def _box_loss(codes: Float[Tensor, "sweeps 10 rows cols"], targets: CenterTargets) -> Float[Tensor, ""]:
-    """L1 per box, weighted by code; an unknown velocity does not count."""
+    """L1 over all boxes, weighted by code; an unknown velocity does not count."""
     at = codes.flatten(2)[targets.sweeps, :, targets.cells]
     known = torch.isfinite(targets.codes)
     away = torch.where(known, (at - targets.codes.nan_to_num()).abs(), torch.zeros_like(at))
-    return (away * away.new_tensor(CODE_WEIGHTS)).sum() / max(len(at), 1)
+    return (away * away.new_tensor(CODE_WEIGHTS)).sum()
 
 
 def _branch(dim: int, out_dim: int) -> nn.Sequential:

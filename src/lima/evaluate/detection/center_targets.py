@@ -7,7 +7,7 @@ from collections.abc import Sequence as Series
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from lima.evaluate.detection.bev_map import BevMap
@@ -27,17 +27,24 @@ class CenterTargets:
     cells: Int64[Tensor, "boxes"]
     codes: Float[Tensor, "boxes 10"]
 
+    @property
+    def is_centre(self) -> Bool[Tensor, "sweeps classes rows cols"]:
+        """The cells that hold the centre of a box."""
+        return self.heat == 1
 
-def center_targets(boxes: Series[LidarBoxes], classes: Series[int], bev: BevMap) -> CenterTargets:
+
+def center_targets(
+    boxes: Series[LidarBoxes], classes: Series[int], bev: BevMap, device: torch.device | str = "cpu"
+) -> CenterTargets:
     """The targets of the boxes of these classes (positions in `DETECTION_CLASSES`).
 
     Boxes whose centre lies outside of the map are left out. A peak is a Gaussian whose radius lets a box moved by it
     still overlap by a tenth, at least two cells, cut off beyond (CenterPoint, arXiv 2006.11275, with OpenPCDet's
     numbers); where peaks meet, the higher counts.
     """
-    device = boxes[0].values.device
     heat = torch.zeros(len(boxes), len(classes), bev.rows, bev.cols, device=device)
-    sweeps, cells, codes = [], [], []
+    none = torch.zeros(0, dtype=torch.int64, device=device)
+    sweeps, cells, codes = [none], [none], [torch.zeros(0, len(CODES), device=device)]
     for sweep, all_boxes in enumerate(boxes):
         for channel, cls in enumerate(classes):
             values = all_boxes.values[all_boxes.classes == cls]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,10 @@ from lima.evaluate.detection.sweeps import SweepHistory
 from lima.evaluate.probe import ProbeSplit, probe_split
 from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.students.student import build_student
-from lima.train.checkpoint import read_last_checkpoint, write_checkpoint
-from lima.train.interruption import Interrupted, StopSignals
-from lima.train.log import Log
-from lima.train.processes import Processes, start_processes
-from lima.train.progress import RunProgress
-from lima.train.run_folder import LABELS, RunFolder, open_run_folder, package_versions, write_atomically
+from lima.train.interruption import StopSignals
+from lima.train.loop import learn
+from lima.train.processes import start_processes
+from lima.train.run_folder import LABELS, open_run_folder, package_versions, write_atomically
 
 SUBMISSION = "detections.json"
 PICTURES = "pictures"
@@ -43,6 +40,8 @@ def detect(
 ) -> dict[str, Any]:
     """Train a detector on the labels in `data`, from the student of `run`; returns its metrics.json.
 
+    Under torchrun the processes share every step and the scoring; the first one writes.
+
     run: a folder with student.safetensors and student.json; of these, `start="random"` takes the shape alone. resume:
     go on from the last checkpoint in `out`; on one CPU thread the weights at the end are bit for bit those of a run
     that was never stopped. signals: of a caller who has more to do and has entered them; SIGINT and SIGTERM are noted
@@ -55,25 +54,25 @@ def detect(
     SIGINT or SIGTERM.
     """
     with start_processes() as processes:
-        if processes.world_size > 1:
-            raise ValueError(
-                f"a detector is trained in one process, {processes.world_size} were started: call lima detect without "
-                f"torchrun; several fractions or seeds can run side by side on a GPU each"
-            )
         student_config = read_student_config(run)
         dataset = open_dataset(data, config.at_gap)
         split = probe_split(dataset, config)
         labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.train_split)
         detector = start_detector(run, config)
-        folder = open_run_folder(out, data, config, labels.tokens, resume, started_from=run)
-        write_atomically(out / LABELS, labels.as_json())
-        seconds = _learn(detector, labels, split, folder, config, processes, signals)
-        save_detector(out, detector, student_config)
+        folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
+        if processes.first:
+            write_atomically(out / LABELS, labels.as_json())
         started = time.perf_counter()
-        found = detect_split(detector, split.val, config.sweeps, config.max_age_s)
-        found.write_submission(out / SUBMISSION)
+        learner = Learner(detector, labels, config, processes)
+        learn(learner, folder, "detect", lambda: _announcement(learner, split), signals=signals)
+        learning_s = time.perf_counter() - started
+        if processes.first:
+            save_detector(out, detector, student_config)
+        started = time.perf_counter()
+        found = detect_split(detector, split.val, config.sweeps, config.max_age_s, processes)
+        if processes.first:
+            found.write_submission(out / SUBMISSION)
         scoring_s = time.perf_counter() - started
-        _draw(detector, split, config, out / PICTURES)
         metrics = {
             "command": "detect",
             "config": {**asdict(config), "data": str(data.resolve())},
@@ -83,11 +82,14 @@ def detect(
             "labels": labels.summary(),
             "split": split.how,
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
-            "seconds": {"training": seconds, "detecting": scoring_s},
+            "seconds": {"training": learning_s, "detecting": scoring_s},
             "versions": package_versions(),
         }
-        write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-        print(scores_in_words(found))
+        if processes.first:
+            _draw(detector, split, config, out / PICTURES)
+            write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+            print(scores_in_words(found))
+        processes.wait_for_all()
         return metrics
 
 
@@ -101,40 +103,6 @@ def start_detector(run: Path, config: DetectConfig) -> Detector:
     return Detector(student, config.detector)
 
 
-def _learn(
-    detector: Detector,
-    labels: LabelList,
-    split: ProbeSplit,
-    folder: RunFolder,
-    config: DetectConfig,
-    processes: Processes,
-    noted: StopSignals | None,
-) -> float:
-    """The loop: from the last checkpoint in the folder, or from the beginning, to the end; returns its seconds."""
-    started = time.perf_counter()
-    learner = Learner(detector, labels, config, processes.device)
-    progress = RunProgress(learner.steps, config.log_every_steps, quiet=not processes.first, what="detect")
-    if (found := read_last_checkpoint(folder.checkpoints, range(0), processes, progress.say)) is not None:
-        learner.load(found)
-    for line in _announcement(learner, split):
-        progress.say(line)
-    with nullcontext(noted) if noted else StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
-        progress.start(learner.step)
-        while learner.step < learner.steps:
-            before = time.perf_counter()
-            report = learner.train_step()
-            progress.step(learner.step, report["loss"]["total"], report["learning_rate"])
-            if learner.step % config.log_every_steps == 0 or learner.step == learner.steps:
-                log.write({**report, "seconds": time.perf_counter() - before})
-            last = learner.step == learner.steps
-            stop = signals.received > 0 and not last
-            if stop or last or learner.step % config.checkpoint_every_steps == 0:
-                write_checkpoint(folder.checkpoints, learner.checkpoint(), processes)
-            if stop:
-                raise Interrupted.after(signals.received, learner.step, learner.steps)
-    return time.perf_counter() - started
-
-
 def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: Path) -> None:
     """Pictures of keyframes of the validation split, evenly chosen."""
     places = [(sequence, index) for sequence in split.val for index in range(len(sequence))]
@@ -146,17 +114,17 @@ def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: P
 
 
 def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
-    config, labels = learner.config, learner.labels
+    config, labels, epochs = learner.config, learner.labels, learner.epochs
     names = labels.summary()["sequences"]
     listed = ", ".join(names[:8]) + (f" … ({len(names)})" if len(names) > 8 else "")
     val = sum(len(sequence) for sequence in split.val)
     done = f", {learner.step} of them done" if learner.step else ""
-    balance = f" ({learner.frames_of_epoch} an epoch, class-balanced)" if config.class_balanced else ""
+    balance = f" ({epochs.frames} an epoch, class-balanced)" if config.class_balanced else ""
     weights = sum(parameter.numel() for parameter in learner.detector.parameters())
     lines = [
         f"labels {labels.fraction}: {len(labels)} keyframes of {listed}; list {labels.hash}",
-        f"{learner.steps / learner.steps_of_epoch:g} epochs x {len(labels)} keyframes{balance} / batches of "
-        f"{learner.batch} = {learner.steps} steps{done}, from {config.start} weights; {config.detector.head} head, "
+        f"{epochs.done(learner.steps):g} epochs x {len(labels)} keyframes{balance} / batches of {epochs.batch} = "
+        f"{learner.steps} steps{done}, from {config.start} weights; {config.detector.head} head, "
         f"{weights / 1e6:.2f} M parameters; {val} keyframes of {config.val_split} are scored at the end",
         learner.history_words(),
     ]

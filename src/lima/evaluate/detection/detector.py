@@ -23,6 +23,7 @@ from lima.evaluate.detection.lidar_boxes import LENGTH, WIDTH, YAW, LidarBoxes, 
 from lima.evaluate.detection.nms import rotated_nms
 from lima.scene import Batch
 from lima.students.student import VOXELNET, Student, VoxelNetStudent
+from lima.train.processes import ALONE, Processes
 from lima.train.run_folder import write_atomically
 
 MAX_BOXES = 500  # of a frame, by the rules of `detection_cvpr_2019`
@@ -51,10 +52,14 @@ class Detector(nn.Module):
         return self.head(self.bev(self.student.backbone.bev(found.out, batch.sweeps)))
 
     def loss(
-        self, batch: Batch, seconds_before: Float[Tensor, "points"], boxes: Series[LidarBoxes]
+        self,
+        batch: Batch,
+        seconds_before: Float[Tensor, "points"],
+        boxes: Series[LidarBoxes],
+        processes: Processes = ALONE,
     ) -> dict[str, Float[Tensor, ""]]:
-        """The parts of the loss, to be added up."""
-        return self.head.loss(self(batch, seconds_before), boxes)
+        """The parts of the loss, to be added up; of several processes, this one's share."""
+        return self.head.loss(self(batch, seconds_before), boxes, processes)
 
     @torch.no_grad()
     def detect(self, batch: Batch, seconds_before: Float[Tensor, "points"]) -> list[LidarBoxes]:

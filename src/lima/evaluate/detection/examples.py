@@ -71,4 +71,4 @@ def collate(examples: Series[Example]) -> tuple[Batch, Float32[Tensor, "points"]
     batch = Batch.from_points(
         [example.points[:, :3].contiguous() for example in examples], [example.points[:, 3] for example in examples]
     )
-    return batch, torch.cat([example.points[:, 4] for example in examples])
+    return batch, torch.cat([example.points[:, 4] for example in examples] or [torch.zeros(0)])

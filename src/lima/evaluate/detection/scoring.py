@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.evaluate.detection.metric import DetectionScores, WorldBoxes, score_detections
 from lima.evaluate.detection.sweeps import SweepHistory
 from lima.scene import Batch, Frame, Sequence
+from lima.train.processes import ALONE, Processes
 from lima.train.run_folder import write_atomically
 
 
@@ -65,22 +67,24 @@ def found_in(detector: Detector, history: SweepHistory, index: int) -> tuple[Fra
     return frame, boxes
 
 
-def detect_split(detector: Detector, sequences: Series[Sequence], sweeps: int, max_age_s: float) -> Detections:
-    """Every keyframe of the sequences, one by one."""
+def detect_split(
+    detector: Detector, sequences: Series[Sequence], sweeps: int, max_age_s: float, processes: Processes = ALONE
+) -> Detections:
+    """Every keyframe of the sequences, one by one; of several processes each takes its share, and gets all boxes."""
     detector.eval()
-    tokens: list[str] = []
-    found, found_scored, truth = [], [], []
+    tokens = [token for sequence in sequences for token in sequence.tokens]
+    own = processes.share(len(tokens))
+    parts = []
+    first = 0
     for sequence in sequences:
         history = SweepHistory(sequence, sweeps, max_age_s)
-        for index in range(len(sequence)):
-            frame, boxes = found_in(detector, history, index)
-            number = len(tokens)
-            tokens.append(frame.token)
+        for number in range(max(first, own.start), min(first + len(sequence), own.stop)):
+            frame, boxes = found_in(detector, history, number - first)
             true, scene = true_boxes(frame, number)
-            truth.append(true)
-            found.append(predicted_boxes(boxes, frame.sweep, number))
-            found_scored.append(found[-1][scored(found[-1], scene)])
-    everything = WorldBoxes.concatenate(truth)
-    scores = score_detections(WorldBoxes.concatenate(found_scored), everything)
-    annotated = {name: int((everything.classes == cls).sum()) for cls, name in enumerate(DETECTION_CLASSES)}
-    return Detections(tuple(tokens), WorldBoxes.concatenate(found), scores, annotated)
+            predicted = predicted_boxes(boxes, frame.sweep, number)
+            parts.append((predicted, predicted[scored(predicted, scene)], true))
+        first += len(sequence)
+    columns = zip(*chain.from_iterable(processes.gathered(parts)), strict=True)
+    found, found_scored, truth = (WorldBoxes.concatenate(column) for column in columns)
+    annotated = {name: int((truth.classes == cls).sum()) for cls, name in enumerate(DETECTION_CLASSES)}
+    return Detections(tuple(tokens), found, score_detections(found_scored, truth), annotated)

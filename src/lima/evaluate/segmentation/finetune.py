@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,11 +20,9 @@ from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_con
 from lima.evaluate.segmentation.segmenter import Segmenter, save_segmenter
 from lima.scene import Dataset
 from lima.students.student import Student, build_student
-from lima.train.checkpoint import read_last_checkpoint, write_checkpoint
-from lima.train.interruption import Interrupted, StopSignals
-from lima.train.log import Log
-from lima.train.processes import Processes, start_processes
-from lima.train.progress import RunProgress
+from lima.train.interruption import StopSignals
+from lima.train.loop import Say, learn
+from lima.train.processes import start_processes
 from lima.train.run_folder import LABELS, RunFolder, open_run_folder, package_versions, write_atomically
 
 
@@ -41,6 +37,8 @@ def finetune(
 ) -> dict[str, Any]:
     """Fine-tune the student of `run` on the labels in `data`; leaves the folder `out` and returns its metrics.json.
 
+    Under torchrun the processes share every step and the scoring; the first one writes.
+
     run: a folder with student.safetensors and student.json; of these, `start="random"` takes the shape alone.
     protocol: the name of the recipe that the settings came from. resume: go on from the last checkpoint in `out`; on
     one CPU thread the weights at the end are bit for bit those of a run that was never stopped. signals: of a caller
@@ -52,20 +50,16 @@ def finetune(
     or SIGTERM.
     """
     with start_processes() as processes:
-        if processes.world_size > 1:
-            raise ValueError(
-                f"fine-tuning runs in one process, {processes.world_size} were started: call lima finetune without "
-                f"torchrun; several fractions or seeds can run side by side on a GPU each"
-            )
         dataset = open_dataset(data, config.learning.at_gap)
         split = probe_split(dataset, config.learning)
         labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.learning.train_split)
         student_config = read_student_config(run)
-        folder = open_run_folder(out, data, config, labels.tokens, resume, started_from=run)
-        write_atomically(out / LABELS, labels.as_json())
+        folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
+        if processes.first:
+            write_atomically(out / LABELS, labels.as_json())
         segmenter = start_segmenter(run, dataset, config)
-        learner = Learner(segmenter, labels, config.learning, config.seed, processes.device)
-        results = _learn(learner, split, folder, processes, config.start, signals)
+        learner = Learner(segmenter, labels, config.learning, config.seed, processes)
+        results = _learn_and_score(learner, split, folder, config.start, signals)
         about = {
             "protocol": protocol,
             "start": config.start,
@@ -74,7 +68,6 @@ def finetune(
             "labels": labels.summary(),
             "seed": config.seed,
         }
-        save_segmenter(out, segmenter, student_config, about)
         metrics = {
             "command": "finetune",
             "config": {**asdict(config), "data": str(data.resolve()), "protocol": protocol},
@@ -84,7 +77,10 @@ def finetune(
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
             "versions": package_versions(),
         }
-        write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        if processes.first:
+            save_segmenter(out, segmenter, student_config, about)
+            write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+        processes.wait_for_all()
         return metrics
 
 
@@ -98,39 +94,20 @@ def start_segmenter(run: Path, dataset: Dataset, config: FinetuneConfig) -> Segm
     return Segmenter(student, dataset.class_names, config.learning.head)
 
 
-def _learn(
-    learner: Learner,
-    split: ProbeSplit,
-    folder: RunFolder,
-    processes: Processes,
-    start: str,
-    noted: StopSignals | None,
+def _learn_and_score(
+    learner: Learner, split: ProbeSplit, folder: RunFolder, start: str, signals: StopSignals | None
 ) -> dict[str, Any]:
-    """The loop: from the last checkpoint in the folder, or from the beginning, to the end; returns the scores."""
+    """All steps, and the scores in between and at the end."""
     config = learner.config
-    progress = RunProgress(learner.steps, config.log_every_steps, quiet=not processes.first, what="finetune")
-    if (found := read_last_checkpoint(folder.checkpoints, range(0), processes, progress.say)) is not None:
-        learner.load(found)
-    for line in _announcement(learner, split, start):
-        progress.say(line)
     scoring_steps = steps_to_score(learner.steps, config.scorings)
-    with nullcontext(noted) if noted else StopSignals() as signals, progress, Log(folder.log, learner.step) as log:
-        progress.start(learner.step)
-        while learner.step < learner.steps:
-            started = time.perf_counter()
-            report = learner.train_step()
-            progress.step(learner.step, report["loss"]["total"], report["learning_rate"])
-            if learner.step % config.log_every_steps == 0 or learner.step == learner.steps:
-                log.write({**report, "seconds": time.perf_counter() - started})
-            if learner.step in scoring_steps:
-                learner.scored.append(_scored(learner, split, progress.say))
-                log.write({"step": learner.step, "epoch": learner.epoch, "scores": learner.scored[-1]})
-            last = learner.step == learner.steps
-            stop = signals.received > 0 and not last
-            if stop or last or learner.step % config.checkpoint_every_steps == 0:
-                write_checkpoint(folder.checkpoints, learner.checkpoint(), processes)
-            if stop:
-                raise Interrupted.after(signals.received, learner.step, learner.steps)
+
+    def score_now_and_then(say: Say) -> dict[str, Any] | None:
+        if learner.step not in scoring_steps:
+            return None
+        learner.scored.append(_scored(learner, split, say))
+        return {"step": learner.step, "epoch": learner.epoch, "scores": learner.scored[-1]}
+
+    learn(learner, folder, "finetune", lambda: _announcement(learner, split, start), score_now_and_then, signals)
     learner.segmenter.eval()
     best = max(learner.scored, key=lambda scores: -1.0 if scores["miou"] is None else scores["miou"])
     return {
@@ -148,10 +125,10 @@ def steps_to_score(steps: int, scorings: int) -> set[int]:
     return {max(1, round(steps * number / scorings)) for number in range(1, scorings + 1)}
 
 
-def _scored(learner: Learner, split: ProbeSplit, say: Callable[[str], None]) -> dict[str, Any]:
+def _scored(learner: Learner, split: ProbeSplit, say: Say) -> dict[str, Any]:
     started = time.perf_counter()
-    confusion = score(learner.segmenter, frames_of(split.val), learner.config.views)
-    scores = scores_from_confusion(confusion, learner.segmenter.class_names)
+    own = score(learner.segmenter, frames_of(split.val, learner.processes), learner.config.views)
+    scores = scores_from_confusion(learner.processes.total(own), learner.segmenter.class_names)
     say(
         f"epoch {learner.epoch:.1f}: {scores.miou:.2f} % mIoU on {scores.points} points ("
         f"{time.perf_counter() - started:.0f} s)"
@@ -160,7 +137,7 @@ def _scored(learner: Learner, split: ProbeSplit, say: Callable[[str], None]) -> 
 
 
 def _announcement(learner: Learner, split: ProbeSplit, start: str) -> list[str]:
-    config, labels = learner.config, learner.labels
+    config, labels, epochs = learner.config, learner.labels, learner.epochs
     summary = labels.summary()
     names = summary["sequences"]
     listed = ", ".join(names[:8]) + (f" … ({len(names)})" if len(names) > 8 else "")
@@ -168,7 +145,7 @@ def _announcement(learner: Learner, split: ProbeSplit, start: str) -> list[str]:
     done = f", {learner.step} of them done" if learner.step else ""
     return [
         f"labels {labels.fraction}: {len(labels)} keyframes of {listed}; list {labels.hash}",
-        f"{learner.epochs:g} epochs x {len(labels)} keyframes / batches of {learner.batch} = {learner.steps} "
-        f"steps{done}, from {start} weights; {config.scorings} x {val} keyframes of {config.val_split} are "
-        f"scored" + (f", each in {config.views} views" if config.views > 1 else ""),
+        f"{epochs.done(learner.steps):g} epochs x {len(labels)} keyframes / batches of {epochs.batch} = "
+        f"{learner.steps} steps{done}, from {start} weights; {config.scorings} x {val} keyframes of "
+        f"{config.val_split} are scored" + (f", each in {config.views} views" if config.views > 1 else ""),
     ]

@@ -21,9 +21,12 @@ from lima.evaluate.segmentation.optimisation import SCHEDULES, build_optimiser, 
 from lima.evaluate.segmentation.segmenter import Segmenter
 from lima.scene import Batch
 from lima.train.checkpoint import Checkpoint
+from lima.train.divergence import check_finite
+from lima.train.epochs import Epochs
+from lima.train.kept import Kept
+from lima.train.norm import synchronise_batch_norms
+from lima.train.processes import ALONE, Processes
 from lima.train.trainer import training_type
-
-KEPT_BYTES = 4 << 30  # of sweeps that were read, for the next epochs
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +45,11 @@ class LabelledSweep:
 class Learner:
     """Everything that a checkpoint of fine-tuning holds, and a step.
 
-    Every epoch takes the labelled frames once, in an order of its own that the seed decides, `batch` at a time; the
-    last batch of an epoch holds what is left. scored: what was scored so far, see `finetune`.
+    Every epoch takes the labelled frames once. Several processes share the frames of a step; the step is that of one
+    process with all of them. scored: what was scored so far, see `finetune`.
     """
+
+    lanes = range(0)
 
     def __init__(
         self,
@@ -52,34 +57,23 @@ class Learner:
         labels: LabelList,
         config: SegmentationConfig,
         seed: int,
-        device: torch.device | str = "cpu",
+        processes: Processes = ALONE,
     ) -> None:
-        if config.batch < 1 or config.epochs < 1 or (config.steps is not None and config.steps < 1):
-            raise ValueError(
-                f"at least one sweep a step and one epoch or step are needed, got batch {config.batch}, epochs "
-                f"{config.epochs}, steps {config.steps}"
-            )
-        self.config, self.labels, self.seed = config, labels, seed
-        self.device = torch.device(device)
-        self.batch = min(config.batch, len(labels))
-        self.steps_of_epoch = math.ceil(len(labels) / self.batch)
-        self.steps = config.steps or config.epochs * self.steps_of_epoch
+        self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
+        self.epochs = Epochs(len(labels), config.batch, config.epochs, config.steps, seed)
+        self.steps = self.epochs.steps
         self.step = 0
-        self.segmenter = segmenter.to(self.device).train().requires_grad_(True)
+        if processes.world_size > 1:
+            synchronise_batch_norms(segmenter)
+        self.segmenter = segmenter.to(processes.device).train().requires_grad_(True)
         self.optimiser = build_optimiser(segmenter, config)
         self.scored: list[dict[str, Any]] = []
-        self._kept: dict[int, LabelledSweep] = {}
-        self._kept_bytes = 0
+        self._sweeps = Kept(self._read)
 
     @property
     def epoch(self) -> float:
         """How often every frame has been taken so far."""
-        return self.step / self.steps_of_epoch
-
-    @property
-    def epochs(self) -> float:
-        """How often it will have been."""
-        return self.steps / self.steps_of_epoch
+        return self.epochs.done(self.step)
 
     def train_step(self) -> dict[str, Any]:
         """Make one step; returns the line of the log.
@@ -87,29 +81,32 @@ class Learner:
         Raises ValueError where the loss or the gradient is not a number, before weights change, and where no point of
         the batch has a label.
         """
-        config = self.config
-        numbers = self._frames_of_step()
-        sweeps = [self._sweep(number) for number in numbers]
-        points = [self._augmented(sweep.points_lidar, place) for place, sweep in enumerate(sweeps)]
-        batch = Batch.from_points(points, [sweep.intensity for sweep in sweeps]).to(self.device)
-        truth = torch.cat([sweep.truth for sweep in sweeps]).to(self.device)
+        config, device = self.config, self.processes.device
+        numbers = self.epochs.frames_of_step(self.step)
+        places = self.processes.share(len(numbers))
+        sweeps = [self._sweeps[numbers[place]] for place in places]
+        points = [self._augmented(sweep.points_lidar, place) for place, sweep in zip(places, sweeps, strict=True)]
+        batch = Batch.from_points(points, [sweep.intensity for sweep in sweeps]).to(device)
+        truth = torch.cat([sweep.truth for sweep in sweeps] or [torch.zeros(0, dtype=torch.int64)]).to(device)
         usable = (truth != IGNORED) & self.segmenter.student.in_range(batch)
-        if not bool(usable.any()):
-            raise ValueError(
-                f"no point of frames {self._tokens(numbers)} has a label and is within the student's range"
-            )
+        (usable_points,) = self.processes.sums([float(usable.sum())])
+        tokens = [self.labels.tokens[number] for number in numbers]
+        if not usable_points:
+            raise ValueError(f"no point of frames {', '.join(tokens)} has a label and is within the student's range")
 
-        half = training_type(self.device) == torch.bfloat16
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(device.type, torch.bfloat16, enabled=training_type(device) == torch.bfloat16):
             scores = self.segmenter(batch)
-        parts = segmentation_loss(scores[usable].float(), truth[usable] - 1, config.lovasz_weight)
+        wide = scores[usable].to(torch.promote_types(scores.dtype, torch.float32))
+        parts = segmentation_loss(wide, truth[usable] - 1, config.lovasz_weight, self.processes)
         loss = torch.stack(list(parts.values())).sum()
-        self._check(float(loss.detach()), "loss", numbers)
+        total, *values = self.processes.sums([float(value.detach()) for value in (loss, *parts.values())])
+        check_finite(total, "loss", self.step + 1, tokens, config.learning_rate)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.processes.sum_gradients(self.segmenter.parameters())
         limit = math.inf if config.clip_norm is None else config.clip_norm
         norm = float(nn.utils.clip_grad_norm_(self.segmenter.parameters(), limit))
-        self._check(norm, "gradient", numbers)
+        check_finite(norm, "gradient", self.step + 1, tokens, config.learning_rate)
         learning_rate = config.learning_rate * SCHEDULES[config.schedule](self.step / self.steps)
         set_rates(self.optimiser, learning_rate)
         self.optimiser.step()
@@ -117,41 +114,20 @@ class Learner:
         return {
             "step": self.step,
             "epoch": self.epoch,
-            "loss": {"total": float(loss.detach()), **{name: float(part.detach()) for name, part in parts.items()}},
+            "loss": {"total": total, **dict(zip(parts, values, strict=True))},
             "learning_rate": learning_rate,
             "gradient_norm": norm,
-            "points": int(usable.sum()),
+            "points": int(usable_points),
         }
 
-    def _frames_of_step(self) -> list[int]:
-        epoch, place = divmod(self.step, self.steps_of_epoch)
-        order = torch.randperm(len(self.labels), generator=random_generator(self.seed, "epoch", epoch)).tolist()
-        return order[place * self.batch : (place + 1) * self.batch]
-
-    def _sweep(self, number: int) -> LabelledSweep:
-        if number in self._kept:
-            return self._kept[number]
+    def _read(self, number: int) -> LabelledSweep:
         frame = self.labels.frame(number)
-        sweep = LabelledSweep(frame.sweep.points_lidar, frame.sweep.intensity, labels_of(frame))
-        if self._kept_bytes + sweep.nbytes <= KEPT_BYTES:
-            self._kept[number] = sweep
-            self._kept_bytes += sweep.nbytes
-        return sweep
+        return LabelledSweep(frame.sweep.points_lidar, frame.sweep.intensity, labels_of(frame))
 
     def _augmented(self, points: Float32[Tensor, "points 3"], place: int) -> Float32[Tensor, "points 3"]:
         if not self.config.augmentation:
             return points
         return augment(points, random_generator(self.seed, "sweep", self.step, place), self.config.scale_range)
-
-    def _tokens(self, numbers: list[int]) -> str:
-        return ", ".join(self.labels.tokens[number] for number in numbers)
-
-    def _check(self, value: float, what: str, numbers: list[int]) -> None:
-        if not math.isfinite(value):
-            raise ValueError(
-                f"the {what} of step {self.step + 1} is {value}; the frames are {self._tokens(numbers)}: look at these "
-                f"frames, or lower the learning rate (it is {self.config.learning_rate:g} at its peak)"
-            )
 
     def checkpoint(self) -> Checkpoint:
         """Everything needed to go on."""

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from lima.train.processes import ALONE, Processes
+
 
 def lovasz_softmax(probabilities: Float[Tensor, "points classes"], truth: Int64[Tensor, "points"]) -> Float[Tensor, ""]:
     """The Lovász-softmax loss (Berman et al., arXiv 1705.08790), the mean over the classes that occur in `truth`.
@@ -31,10 +33,19 @@ def lovasz_softmax(probabilities: Float[Tensor, "points classes"], truth: Int64[
 
 
 def segmentation_loss(
-    scores: Float[Tensor, "points classes"], truth: Int64[Tensor, "points"], lovasz_weight: float
+    scores: Float[Tensor, "points classes"],
+    truth: Int64[Tensor, "points"],
+    lovasz_weight: float,
+    processes: Processes = ALONE,
 ) -> dict[str, Float[Tensor, ""]]:
-    """The parts of the loss, to be added up. truth: classes counted from 0, without ignored points."""
-    parts = {"cross_entropy": F.cross_entropy(scores, truth) if len(truth) else scores.sum()}
+    """The parts of the loss, to be added up. truth: classes counted from 0, without ignored points.
+
+    Of several processes' points, each process gets its share, and the shares add up to the loss of all points as one
+    set. The Lovász loss sorts them all, so every process sorts the probabilities of all processes.
+    """
+    points = processes.total(torch.tensor(len(truth), device=truth.device))
+    parts = {"cross_entropy": F.cross_entropy(scores, truth, reduction="sum") / points.clamp(min=1)}
     if lovasz_weight:
-        parts["lovasz"] = lovasz_weight * lovasz_softmax(scores.softmax(dim=1), truth)
+        probabilities, every_truth = processes.gathered_rows(scores.softmax(dim=1)), processes.gathered_rows(truth)
+        parts["lovasz"] = lovasz_weight / processes.world_size * lovasz_softmax(probabilities, every_truth)
     return parts

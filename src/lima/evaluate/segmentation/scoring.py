@@ -16,6 +16,7 @@ from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_p
 from lima.evaluate.probe_features import labels_of
 from lima.evaluate.segmentation.segmenter import Segmenter
 from lima.scene import Frame, Sequence
+from lima.train.processes import ALONE, Processes
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,12 @@ class SegmentationScores:
         }
 
 
-def frames_of(sequences: Iterable[Sequence]) -> Iterator[Frame]:
-    """Every frame, read when it is its turn."""
-    for sequence in sequences:
-        for index in range(len(sequence)):
-            yield sequence.frame(index)
+def frames_of(sequences: Iterable[Sequence], processes: Processes = ALONE) -> Iterator[Frame]:
+    """Every frame, read when it is its turn; of several processes, each has its share."""
+    places = [(sequence, index) for sequence in sequences for index in range(len(sequence))]
+    for number in processes.share(len(places)):
+        sequence, index = places[number]
+        yield sequence.frame(index)
 
 
 def score(

@@ -19,6 +19,7 @@ from lima.evaluate.segmentation.finetune import finetune
 from lima.evaluate.segmentation.fractions import LabelFraction, check_one_rule
 from lima.evaluate.segmentation.scoring import json_number
 from lima.train.interruption import Interrupted, StopSignals
+from lima.train.processes import check_alone
 from lima.train.run_folder import settings_changes
 
 RANDOM = "random"
@@ -115,9 +116,13 @@ def run_study(
     """Fine-tune what is missing below `out` (START/COLUMN/seed-N), seed by seed, and gather everything.
 
     Finished ones are taken as they are; an interrupted one goes on. Raises ValueError where whole
-    scenes and single scans would share the table, and where a finished one was made with other settings; Interrupted on
-    SIGINT or SIGTERM.
+    scenes and single scans would share the table, where a finished one was made with other settings, and in one of
+    several processes; Interrupted on SIGINT or SIGTERM.
     """
+    check_alone(
+        "lima efficiency and lima generalisation",
+        "call them without torchrun, or make each fine-tuning on its own, torchrun … -m lima finetune",
+    )
     check_one_rule(column.labels for column in columns)
     twice = {start.name for start in starts if [other.name for other in starts].count(start.name) > 1}
     if twice:
