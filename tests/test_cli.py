@@ -17,6 +17,7 @@ from lima.commands.probing import Probe, Targets
 from lima.commands.report import Demo, Report
 from lima.commands.segmentation import Efficiency, Finetune, Generalisation, Predict, Score
 from lima.commands.simulation import Simulate
+from tests.fresh_process import modules_after
 
 
 def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -24,9 +25,7 @@ def lima(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_help_loads_nothing_heavy() -> None:
-    heavy = ["torch", "numpy", "numba", "embreex", "transformers", "PIL"]
-    check = f"import sys, lima.cli; print([name for name in {heavy} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert not {"torch", "numpy", "numba", "embreex", "transformers", "PIL"} & modules_after("import lima.cli")
     answer = lima("--help")
     assert answer.returncode == 0
     commands = [command.__name__.lower() for command in COMMANDS]

@@ -21,6 +21,7 @@ from lima.sparse import (
     devoxelise_nearest,
 )
 from lima.sparse.engines import ENGINES
+from tests.fresh_process import modules_after
 from tests.sparse.voxel_sets import random_coordinates
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,7 @@ class Network(nn.Module):
         return self.head(points), self.pool(stem).features
 
 
-def compile_and_compare(engine: str) -> None:
+def assert_compiling_changes_nothing(engine: str) -> None:
     """Values and gradients for three sets of voxels, none of which is to make it compile again."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
@@ -71,16 +72,15 @@ def compile_and_compare(engine: str) -> None:
 def test_a_compiled_network_is_the_same_and_is_compiled_once() -> None:
     """In a process of its own, without the checks of types that tests run with: the compiler trips over them."""
     names = [engine.name for engine in ENGINES if engine.refusal(torch.device("cpu"), torch.float32) is None]
-    run_python(f"from tests.sparse.test_eager import compile_and_compare; [compile_and_compare(e) for e in {names}]")
+    check = assert_compiling_changes_nothing.__name__
+    program = f"from {__name__} import {check}\nfor engine in {names}: {check}(engine)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_who_does_not_compile_does_not_wait_for_the_compiler() -> None:
-    run_python(
-        "import sys, torch; from lima.sparse import *; cells = torch.zeros(1, 4, dtype=torch.int64); "
-        "SubmanifoldConv3d(1, 1)(SparseTensor(torch.ones(1, 1), cells)); assert 'torch._dynamo' not in sys.modules"
+    modules = modules_after(
+        "import torch; from lima.sparse import *; cells = torch.zeros(1, 4, dtype=torch.int64); "
+        "SubmanifoldConv3d(1, 1)(SparseTensor(torch.ones(1, 1), cells))"
     )
-
-
-def run_python(program: str) -> None:
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert "torch._dynamo" not in modules

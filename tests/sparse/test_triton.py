@@ -28,6 +28,7 @@ from lima.sparse.engines import Engine, PyTorchEngine
 from lima.sparse.engines.triton import TritonEngine
 from lima.sparse.engines.triton import engine as engine_module
 from lima.sparse.engines.triton.row_tiles import row_order, row_tiles
+from tests.fresh_process import modules_after
 from tests.oracles.dense_conv import dense_inverse, dense_strided, dense_submanifold
 from tests.sparse.voxel_sets import coordinates, random_coordinates
 
@@ -61,8 +62,7 @@ def test_it_is_an_engine() -> None:
 
 
 def test_triton_is_not_imported_before_it_is_needed() -> None:
-    program = "import torch, sys; before = set(sys.modules); import lima.sparse.engines.triton; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    modules = modules_after("import lima.sparse.engines.triton")
     assert "lima.sparse.engines.triton.engine" in modules
     assert "triton" not in modules
 
