@@ -1,4 +1,4 @@
-"""How strong an echo is: by material, paint, glass, angle, range, water and fog."""
+"""How strong the echo of a thing is: by material, paint, glass, angle, range, water and the air before it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,42 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from streetsim.air import Air
 from streetsim.kernels import kernel
 from streetsim.materials import LIDAR_REFLECTIVITY, Material
 from streetsim.raycast import Hits
 from streetsim.scene import Scene
-from streetsim.shading.environment import FOG_PER_M, WETNESS
+from streetsim.shading.environment import WETNESS
 from streetsim.surfaces import SurfacePoints
 from streetsim.textures.road import road
 from streetsim.textures.surface import building_front
 from streetsim.textures.vehicles import bus, car
+from streetsim.wet_ground import left_when_wet
 
 Array = NDArray[np.float64]
 
 # materials whose own colour decides how bright they are in the infrared
 _COLOURED = (Material.VEHICLE, Material.BUS, Material.SHIRT, Material.FACADE, Material.PLAIN1)
-_FOG_SEEN_BY_LIDAR = 0.3  # share of the visible extinction
+_PAVED = (Material.ROAD, Material.WALK, Material.CURB, Material.PLAZA)  # where water lies as a film
 _LEAF_DEPTH_M = 0.03
-_DETECTABLE = 0.035  # power, at 60 m, of which two thirds are noticed
+_READING_NOISE = 1.5
+REFERENCE_M = 60.0
+"""Power is told in units of the echo of a white matt wall from here, in clear air."""
+_DETECTABLE = 0.035  # power of which two thirds are noticed
 
 
 @dataclass(frozen=True, eq=False)
 class Echoes:
-    """What the receiver reports per shot: whether at all, how strong (0 … 255), and the measured range."""
+    """What the receiver reports per shot: whether at all, how strong (0 … 255), and the measured range.
+
+    received: power that arrives, 1 from a white matt wall at `REFERENCE_M` in clear air; the intensity is made up for
+    the range, this is not.
+    """
 
     detected: NDArray[np.bool_]
     intensity: NDArray[np.float32]
     range_m: Array
+    received: Array
 
 
 @kernel("void(u1[::1],f8[:,::1],i4[::1],f8[:,::1],f8[:,::1],f8[:,::1],f8[::1],f8[::1],b1[::1])")
@@ -72,6 +82,7 @@ def receive(
     hits: Hits,
     points: SurfacePoints,
     directions: NDArray[np.float32],
+    air: Air,
     max_range_m: float,
     range_noise_m: float,
     rng: np.random.Generator,
@@ -83,10 +94,8 @@ def receive(
         points.material, points.local, points.object_row, scene.object_parameters,
         scene.vertical_streets, scene.horizontal_streets, scene.road_style, paint, glass,
     )  # fmt: skip
-    fog_per_m = float(scene.weather[FOG_PER_M]) * _FOG_SEEN_BY_LIDAR
     wetness = float(scene.weather[WETNESS])
     range_m = hits.distance_m.astype(np.float64)
-    on_road = points.material == Material.ROAD
 
     table = LIDAR_REFLECTIVITY[points.material].astype(np.float64)
     reflectivity, spread, lost = table[:, 0], table[:, 1], table[:, 2]
@@ -98,10 +107,25 @@ def receive(
     lost = np.where(glass, 0.45, lost)
 
     angle = np.abs(np.einsum("ij,ij->i", points.face_normals, directions).astype(np.float64))
-    power = reflectivity * (0.25 + 0.75 * angle) * np.exp(-2 * fog_per_m * range_m)
-    strength = 255 * power * (1 - 0.3 * np.clip(range_m / max_range_m, 0, 1)) + rng.normal(0, 1.5, shots)
-    returned = power * np.where(on_road, 1 - 0.55 * wetness, 1.0) / (range_m / 60.0) ** 2
-    detected = rng.random(shots) < (1 - lost) * (1 - np.exp(-returned / _DETECTABLE))
+    power = reflectivity * (0.25 + 0.75 * angle) * np.exp(-2 * air.extinction_per_m * range_m)
+    if wetness > 0:
+        paved = np.isin(points.material, _PAVED)
+        power[paved] *= left_when_wet(angle[paved], reflectivity[paved], wetness)
+    intensity = reported(power, range_m, max_range_m, rng)
+    received = power / (range_m / REFERENCE_M) ** 2
+    detected = rng.random(shots) < (1 - lost) * noticed_share(received)
     noise_m = rng.normal(0, range_noise_m, shots) if range_noise_m > 0 else np.zeros(shots)
     noise_m += np.where(points.material == Material.LEAF, rng.normal(0, _LEAF_DEPTH_M, shots), 0.0)
-    return Echoes(detected, np.clip(strength, 0, 255).round().astype(np.float32), range_m + noise_m)
+    return Echoes(detected, intensity, range_m + noise_m, received)
+
+
+def noticed_share(received: Array) -> Array:
+    """How many of the echoes of that power stand out of the receiver's noise."""
+    return np.asarray(1 - np.exp(-received / _DETECTABLE))
+
+
+def reported(power: Array, range_m: Array, max_range_m: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """The intensity that the sensor gives, 0 … 255: `power` is received power made up for the range."""
+    noise = rng.normal(0, _READING_NOISE, len(power))
+    strength = 255 * power * (1 - 0.3 * np.clip(range_m / max_range_m, 0, 1)) + noise
+    return np.clip(strength, 0, 255).round().astype(np.float32)

@@ -99,16 +99,19 @@ def camera_answers(
     world_from_cam: NDArray[np.float64],
     picture: Picture,
     surface_m: NDArray[np.float64],
-    instance: NDArray[np.int32],
+    scan: Scan,
 ) -> CameraAnswers:
-    """The exact answers of one picture; `surface_m` are the LiDAR's surface points at the time of the picture."""
+    """The exact answers of one picture; `surface_m` are the scan's surface points at the time of the picture.
+
+    No camera sees the droplets that sent a LiDAR's pulse back.
+    """
     triangle = picture.triangle.ravel()
     semantic = world.per_triangle("semantic", triangle, -1)
     classes = np.where(semantic >= 0, NUSCENES_FROM_SEMANTIC[semantic], SKY_CLASS).astype(np.uint8)
     instances = world.per_triangle("instance", triangle, 0).astype(np.uint16)
-    seen = in_view(surface_m, mount, world_from_cam)
+    seen = in_view(surface_m, mount, world_from_cam) & scan.on_surface
     rows = np.flatnonzero(seen)
-    seen[rows] = unhidden(world, world_from_cam[:3, 3], surface_m[rows], instance[rows])
+    seen[rows] = unhidden(world, world_from_cam[:3, 3], surface_m[rows], scan.instance[rows])
     shape = picture.triangle.shape
     return CameraAnswers(classes.reshape(shape), instances.reshape(shape), picture.depth_m, seen)
 

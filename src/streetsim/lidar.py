@@ -9,11 +9,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from streetsim.air import Air
 from streetsim.echoes import receive
+from streetsim.false_echoes import false_echoes
 from streetsim.mesh import Mesh
 from streetsim.raycast import Hits, World
 from streetsim.rigs import LidarMount
 from streetsim.scene import Scene
+from streetsim.semantics import Semantic
 from streetsim.surfaces import SurfacePoints, surfaces_at
 from streetsim.visible import within_wedge
 
@@ -31,7 +34,7 @@ class Scan:
     intensity: float32 0 … 255. ring: uint8, 0 the lowest beam. time_s: float32, when each point was fired, from
     that timestamp. world_s: float64, the scenario's time at which moving things were met (exact to half a step).
     surface_m: float64 (points, 3), the place that was met, world, without noise.
-    semantic: uint8, `Semantic`. instance: int32, 0 where not annotated.
+    semantic: uint8, `Semantic`; DROPLETS where fog or rain was met. instance: int32, 0 where not annotated.
     """
 
     points_lidar: NDArray[np.float32]
@@ -46,6 +49,11 @@ class Scan:
     def __len__(self) -> int:
         return len(self.points_lidar)
 
+    @property
+    def on_surface(self) -> NDArray[np.bool_]:
+        """bool (points,): which points are not echoes of the air."""
+        return np.asarray(self.semantic != Semantic.DROPLETS)
+
 
 @dataclass(frozen=True, eq=False)
 class _Shots:
@@ -58,7 +66,11 @@ class _Shots:
 
 
 def take_scan(scene: Scene, mount: LidarMount, time_s: float, rng: np.random.Generator) -> Scan:
-    """The sweep with timestamp `time_s`."""
+    """The sweep with timestamp `time_s`.
+
+    What the air sends back is drawn by a generator of its own, so that surfaces are measured alike in all weathers.
+    """
+    air, air_rng = Air.of(scene.scenario.weather), rng.spawn(1)[0]
     begin_s, end_s = time_s + mount.turn_s[0], time_s + mount.turn_s[1]
     steps = max(1, math.ceil((end_s - begin_s) / _STEP_S - 1e-6))
     column_edges = np.linspace(0, mount.columns, steps + 1).round().astype(int)
@@ -70,7 +82,7 @@ def take_scan(scene: Scene, mount: LidarMount, time_s: float, rng: np.random.Gen
         shots = _fire(scene, mount, np.arange(first, last), phase, begin_s, end_s, rng)
         middle_s = begin_s + (end_s - begin_s) * (first + last) / 2 / mount.columns
         world = World(scene.standing, _near(scene, mount, middle_s, first, last))
-        parts.append(_collect(scene, mount, world, middle_s, time_s, shots, lidar_from_world, rng))
+        parts.append(_collect(scene, mount, world, middle_s, time_s, shots, lidar_from_world, air, rng, air_rng))
     return _joined(parts)
 
 
@@ -129,28 +141,46 @@ def _collect(
     timestamp_s: float,
     shots: _Shots,
     lidar_from_world: NDArray[np.float64],
+    air: Air,
     rng: np.random.Generator,
+    air_rng: np.random.Generator,
 ) -> Scan:
     """What comes back from these shots."""
     directions = np.ascontiguousarray(shots.directions, dtype=np.float32)
     hits = world.nearest(np.ascontiguousarray(shots.origins_m, dtype=np.float32), directions)
     met = (hits.triangle >= 0) & (hits.distance_m > _NEAREST_M) & (hits.distance_m < mount.max_range_m)
     rows = np.flatnonzero(met)
-    hits = Hits(hits.triangle[rows], hits.u[rows], hits.v[rows], hits.distance_m[rows])
-    points: SurfacePoints = surfaces_at(world, hits, directions[rows])
-    echoes = receive(scene, hits, points, directions[rows], mount.max_range_m, mount.range_noise_m, rng)
+    near = Hits(hits.triangle[rows], hits.u[rows], hits.v[rows], hits.distance_m[rows])
+    points: SurfacePoints = surfaces_at(world, near, directions[rows])
+    echoes = receive(scene, near, points, directions[rows], air, mount.max_range_m, mount.range_noise_m, rng)
     kept = echoes.detected & (echoes.range_m > _NEAREST_M)
-    rows, triangle = rows[kept], hits.triangle[kept]
+    rows, triangle, intensity = rows[kept], near.triangle[kept], echoes.intensity[kept]
+    measured_m, true_m = echoes.range_m[kept], near.distance_m[kept].astype(np.float64)
+    if air.backscattering_per_m_sr > 0:
+        received = np.zeros(len(directions))
+        received[rows] = echoes.received[kept]
+        free_m = np.where(hits.triangle >= 0, hits.distance_m, np.inf).astype(np.float64)
+        false = false_echoes(air, free_m, received, _NEAREST_M, mount.max_range_m, air_rng)
+        extra = np.flatnonzero(false.reported)
+        left = ~false.reported[rows]
+        rows = np.concatenate([rows[left], extra])
+        triangle = np.concatenate([triangle[left], np.full(len(extra), -1, triangle.dtype)])
+        intensity = np.concatenate([intensity[left], false.intensity[extra]])
+        measured_m = np.concatenate([measured_m[left], false.range_m[extra]])
+        true_m = np.concatenate([true_m[left], false.range_m[extra]])
+        order = np.argsort(rows)
+        rows, triangle, intensity = rows[order], triangle[order], intensity[order]
+        measured_m, true_m = measured_m[order], true_m[order]
     origins_m, along = shots.origins_m[rows], shots.directions[rows]
-    measured_m = origins_m + along * echoes.range_m[kept, None]
+    points_m = origins_m + along * measured_m[:, None]
     return Scan(
-        points_lidar=(measured_m @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3]).astype(np.float32),
-        intensity=echoes.intensity[kept],
+        points_lidar=(points_m @ lidar_from_world[:3, :3].T + lidar_from_world[:3, 3]).astype(np.float32),
+        intensity=intensity,
         ring=shots.ring[rows].astype(np.uint8),
         time_s=(shots.time_s[rows] - timestamp_s).astype(np.float32),
         world_s=np.full(len(rows), world_s),
-        surface_m=origins_m + along * hits.distance_m[kept, None].astype(np.float64),
-        semantic=world.per_triangle("semantic", triangle, 0).astype(np.uint8),
+        surface_m=origins_m + along * true_m[:, None],
+        semantic=world.per_triangle("semantic", triangle, Semantic.DROPLETS).astype(np.uint8),
         instance=world.per_triangle("instance", triangle, 0).astype(np.int32),
     )
 

@@ -43,7 +43,10 @@ class Snapshot:
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """A box, the number of points inside it, and the share of its surface that the cameras see (0 … 1)."""
+    """A box, and the share of its surface that the cameras see (0 … 1).
+
+    points: inside it; echoes of the air do not count.
+    """
 
     box: ThingBox
     points: int
@@ -117,7 +120,7 @@ class Recording:
             picture = take_picture(self.scene, world, mount, camera_s, self.samples_per_pixel, self.seed * 1000 + index)
             world_from_cam = self.scenario.ego_pose(camera_s) @ mount.ego_from_cam()
             surface_m = self._carried(scan, poses, thing_poses(self.scenario.boxes(camera_s)))
-            answers = camera_answers(world, mount, world_from_cam, picture, surface_m, scan.instance)
+            answers = camera_answers(world, mount, world_from_cam, picture, surface_m, scan)
             shots.append(Shot(mount, camera_s, picture, answers))
             self._count_visible(world, mount, world_from_cam, samples)
         return Keyframe(
@@ -171,7 +174,8 @@ class Recording:
         """The boxes that an annotator would draw: something of them has been measured or is seen."""
         world_from_lidar = self.scenario.ego_pose(time_s) @ self.rig.lidar.ego_from_lidar()
         ego_m = self.scenario.ego_pose(time_s)[:2, 3]
-        points_world = scan.points_lidar.astype(np.float64) @ world_from_lidar[:3, :3].T + world_from_lidar[:3, 3]
+        points_lidar = scan.points_lidar[scan.on_surface].astype(np.float64)
+        points_world = points_lidar @ world_from_lidar[:3, :3].T + world_from_lidar[:3, 3]
         for box in near:
             points = int(_inside(points_world, box).sum())
             in_sight, seen = samples[box.instance]

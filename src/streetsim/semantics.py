@@ -43,6 +43,7 @@ class Semantic(IntEnum):
     PUSHABLE = 29
     AMBULANCE = 30
     POLICE_CAR = 31
+    DROPLETS = 32  # fog or rain that sent an echo back; no surface means this
 
 
 NUSCENES_CATEGORIES: tuple[str, ...] = (
@@ -115,6 +116,7 @@ _NAMES: dict[Semantic, tuple[str, int, int]] = {
     Semantic.PUSHABLE: ("movable_object.pushable_pullable", 99, 99),
     Semantic.AMBULANCE: ("vehicle.emergency.ambulance", 20, 259),
     Semantic.POLICE_CAR: ("vehicle.emergency.police", 10, 252),
+    Semantic.DROPLETS: ("noise", 1, 1),
 }
 
 NUSCENES_FROM_SEMANTIC: NDArray[np.uint8] = np.array(

@@ -21,6 +21,8 @@ from streetsim.config import SimulateConfig
 from streetsim.progress import SceneProgress
 from streetsim.scene_plan import Plan, ScenePlan, forecast, in_words, plan_scenes
 
+_RAIN_AND_FOG = 2
+"""Counts how rain and fog act on sweeps, so that no half-written drive of another physics is continued."""
 _INSTALL = "pip install 'lima-lidar[simulator]'"
 _ONE_THREAD = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -186,15 +188,17 @@ def _require_packages() -> None:
 def _claim(out: Path, config: SimulateConfig, rig: Any) -> None:
     """Make the folder ours, or find that it already is, with the same settings."""
     from streetsim.nuscenes_tables import write_json
+    from streetsim.weather import PRESETS
 
     settings = asdict(config)
+    settings["physics_of_rain_and_fog"] = _RAIN_AND_FOG if any(PRESETS[name].wetness for name in config.weather) else 1
     del settings["workers"]
     settings["rig"] = asdict(rig)
     settings = json.loads(json.dumps(settings))
     file = out / ".streetsim" / "settings.json"
     if file.exists():
         before = json.loads(file.read_text(encoding="utf-8"))
-        before = {"sweep_images": False, **before}  # folders made before there was this option
+        before = {"sweep_images": False, "physics_of_rain_and_fog": 1, **before}  # folders made before these
         different = sorted(key for key in settings.keys() | before.keys() if settings.get(key) != before.get(key))
         if different:
             changes = ", ".join(f"{key}: {before.get(key)} then, {settings.get(key)} now" for key in different)

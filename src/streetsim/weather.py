@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,9 @@ class WeatherPreset:
         sun_elevation_deg: range the height of the sun is drawn from.
         sun_strength, sun_colour: radiance of the sun, relative.
         zenith, horizon: colours of the clear sky, linear.
-        fog_per_m: extinction along a view ray.
+        fog_per_m: extinction of visible light by haze or fog; the visibility is ln 20 over it.
+        fog_droplets: whether it is fog, of droplets that a LiDAR feels like the eye does, or haze of finer particles.
+        rain_mm_per_h: rain rate.
         cloud_cover: 0 none to 1 closed.
         wetness: 0 dry to 1 standing water.
         exposure: what the cameras multiply with.
@@ -32,6 +35,8 @@ class WeatherPreset:
     zenith: Colour
     horizon: Colour
     fog_per_m: float
+    fog_droplets: bool
+    rain_mm_per_h: float
     cloud_cover: float
     wetness: float
     exposure: float
@@ -42,17 +47,23 @@ class WeatherPreset:
 # fmt: off
 PRESETS = {
     "clear": WeatherPreset(
-        (35, 60), 3.0, (1, 0.95, 0.86), (0.16, 0.30, 0.62), (0.55, 0.66, 0.80), 0.0012, 0.45, 0.0, 0.72, 0.004, 1.0),
+        (35, 60), 3.0, (1, 0.95, 0.86), (0.16, 0.30, 0.62), (0.55, 0.66, 0.80),
+        0.0012, False, 0.0, 0.45, 0.0, 0.72, 0.004, 1.0),
     "golden": WeatherPreset(
-        (11, 20), 2.5, (1, 0.72, 0.42), (0.16, 0.24, 0.46), (0.78, 0.60, 0.45), 0.0025, 0.50, 0.0, 0.90, 0.006, 1.3),
+        (11, 20), 2.5, (1, 0.72, 0.42), (0.16, 0.24, 0.46), (0.78, 0.60, 0.45),
+        0.0025, False, 0.0, 0.50, 0.0, 0.90, 0.006, 1.3),
     "overcast": WeatherPreset(
-        (40, 60), 0.45, (1, 1, 1), (0.50, 0.53, 0.58), (0.62, 0.64, 0.66), 0.0022, 0.95, 0.0, 0.95, 0.12, 0.1),
+        (40, 60), 0.45, (1, 1, 1), (0.50, 0.53, 0.58), (0.62, 0.64, 0.66),
+        0.0022, False, 0.0, 0.95, 0.0, 0.95, 0.12, 0.1),
     "rain": WeatherPreset(
-        (40, 60), 0.12, (1, 1, 1), (0.42, 0.45, 0.50), (0.52, 0.54, 0.57), 0.0090, 0.95, 1.0, 1.15, 0.20, 0.0),
+        (40, 60), 0.12, (1, 1, 1), (0.42, 0.45, 0.50), (0.52, 0.54, 0.57),
+        0.0090, False, 25.0, 0.95, 1.0, 1.15, 0.20, 0.0),
     "fog": WeatherPreset(
-        (30, 50), 0.3, (1, 0.97, 0.92), (0.66, 0.68, 0.70), (0.72, 0.73, 0.74), 0.0220, 0.20, 0.3, 0.92, 0.12, 0.3),
+        (30, 50), 0.3, (1, 0.97, 0.92), (0.66, 0.68, 0.70), (0.72, 0.73, 0.74),
+        0.0220, True, 0.0, 0.20, 0.3, 0.92, 0.12, 0.3),
     "dusk": WeatherPreset(
-        (5, 8), 0.6, (1, 0.5, 0.3), (0.08, 0.11, 0.24), (0.42, 0.28, 0.26), 0.0030, 0.50, 0.0, 1.90, 0.03, 0.8),
+        (5, 8), 0.6, (1, 0.5, 0.3), (0.08, 0.11, 0.24), (0.42, 0.28, 0.26),
+        0.0030, False, 0.0, 0.50, 0.0, 1.90, 0.03, 0.8),
 }
 # fmt: on
 
@@ -68,7 +79,8 @@ class Weather:
         sun_direction: unit vector from the ground to the sun.
         sun_radiance, zenith, horizon: red, green, blue.
         ground_light: light that the ground throws back up.
-        fog_per_m, cloud_cover, wetness, exposure, sun_glow, sun_softness: see `WeatherPreset`.
+        fog_per_m, fog_droplets, rain_mm_per_h, cloud_cover, wetness, exposure, sun_glow, sun_softness: see
+            `WeatherPreset`.
         cloud_seed: which clouds.
         casts_shadows: whether the sun is strong enough for shadows.
     """
@@ -80,6 +92,8 @@ class Weather:
     horizon: Colour
     ground_light: Colour
     fog_per_m: float
+    fog_droplets: bool
+    rain_mm_per_h: float
     cloud_cover: float
     wetness: float
     exposure: float
@@ -87,6 +101,11 @@ class Weather:
     sun_glow: float
     sun_softness: float
     casts_shadows: bool
+
+    @property
+    def visibility_m(self) -> float:
+        """Meteorological optical range: where a black thing's contrast has fallen to 5 %."""
+        return math.log(20) / self.fog_per_m
 
     def vector(self) -> NDArray[np.float64]:
         """The 24 numbers in the order that the compiled shader reads.
@@ -137,6 +156,8 @@ def draw_weather(name: str, rng: np.random.Generator) -> Weather:
         horizon=preset.horizon,
         ground_light=_colour(ground_light),
         fog_per_m=preset.fog_per_m,
+        fog_droplets=preset.fog_droplets,
+        rain_mm_per_h=preset.rain_mm_per_h,
         cloud_cover=preset.cloud_cover,
         wetness=preset.wetness,
         exposure=preset.exposure,

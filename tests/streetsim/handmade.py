@@ -14,7 +14,7 @@ from streetsim.mesh import Mesh, concatenate, empty_mesh
 from streetsim.scene import Scene
 from streetsim.semantics import Semantic
 from streetsim.things import ThingBox
-from streetsim.weather import draw_weather
+from streetsim.weather import Weather, draw_weather
 
 Array = NDArray[np.float64]
 
@@ -61,8 +61,9 @@ def scene(
     ego_velocity_mps: tuple[float, float, float] = (0.0, 0.0, 0.0),
     thing: Mesh | None = None,
     thing_velocity_mps: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    weather: Weather | None = None,
 ) -> Scene:
-    """A clear day. The ego starts in the origin, looks along x and never turns; the thing moves from where it is."""
+    """The ego starts in the origin, looks along x and never turns; the thing moves from where it is. A clear day."""
     speed, thing_speed = np.array(ego_velocity_mps), np.array(thing_velocity_mps)
 
     def ego_pose(time_s: float) -> Array:
@@ -88,7 +89,7 @@ def scene(
         as_scenario(
             static=concatenate(static),
             object_parameters=np.full((1, PARAMETERS), 0.5),
-            weather=draw_weather("clear", np.random.default_rng(0)),
+            weather=weather or draw_weather("clear", np.random.default_rng(0)),
             town=SimpleNamespace(
                 vertical_streets=street, horizontal_streets=street, road_style=np.array([0.1, 0.0, 1.0, 0.0])
             ),

@@ -61,7 +61,7 @@ def test_the_lidar_sees_over_what_hides_from_the_camera() -> None:
     points = take_scan(place, nuscenes_rig().lidar, 0.0, np.random.default_rng(0))
     world = world_seen_from(place, CAMERA, 0.0)
     picture = take_picture(place, world, CAMERA, 0.0, 0, 0)
-    answers = camera_answers(world, CAMERA, CAMERA.ego_from_cam(), picture, points.surface_m, points.instance)
+    answers = camera_answers(world, CAMERA, CAMERA.ego_from_cam(), picture, points.surface_m, points)
     inside = in_view(points.surface_m, CAMERA, CAMERA.ego_from_cam())
     behind = (points.surface_m[:, 0] > 6.1) & inside
     # the camera looks over the wall at 1.5 - 0.5 / 4 * (x - 2) metres
@@ -81,7 +81,7 @@ def test_classes_and_depth_of_pixels_and_what_is_written(tmp_path: Path) -> None
     points = take_scan(place, nuscenes_rig().lidar, 0.0, np.random.default_rng(0))
     world = world_seen_from(place, CAMERA, 0.0)
     picture = take_picture(place, world, CAMERA, 0.0, 0, 0)
-    answers = camera_answers(world, CAMERA, CAMERA.ego_from_cam(), picture, points.surface_m, points.instance)
+    answers = camera_answers(world, CAMERA, CAMERA.ego_from_cam(), picture, points.surface_m, points)
     middle, below, above = (20, 30), (38, 5), (2, 5)
     assert NUSCENES_CATEGORIES[answers.classes[middle]] == "vehicle.car"
     assert NUSCENES_CATEGORIES[answers.classes[below]] == "flat.driveable_surface"

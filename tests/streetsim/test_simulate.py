@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from streetsim.config import SimulateConfig
+from streetsim.rigs import nuscenes_rig
 from streetsim.scene_plan import plan_scenes
-from streetsim.simulate import simulate
+from streetsim.simulate import _claim, simulate
 from streetsim.town.presets import TOWNS
 
 TINY = SimulateConfig(
@@ -84,6 +86,21 @@ def test_again_changes_nothing_and_says_so(finished: Path, capsys: pytest.Captur
 def test_other_settings_are_refused(finished: Path) -> None:
     with pytest.raises(ValueError, match=r"other settings \(seed: 0 then, 1 now\); choose another folder"):
         simulate(finished, replace(TINY, seed=1))
+
+
+def test_drives_of_another_physics_of_rain_are_not_continued(tmp_path: Path) -> None:
+    rig = nuscenes_rig()
+    for weather in (("clear", "dusk"), ("clear", "fog")):
+        out = tmp_path / weather[-1]
+        config = replace(TINY, weather=weather)
+        _claim(out, config, rig)
+        file = out / ".streetsim" / "settings.json"
+        settings = json.loads(file.read_text(encoding="utf-8"))
+        del settings["physics_of_rain_and_fog"]  # as folders were before
+        file.write_text(json.dumps(settings), encoding="utf-8")
+    _claim(tmp_path / "dusk", replace(TINY, weather=("clear", "dusk")), rig)
+    with pytest.raises(ValueError, match=r"\(physics_of_rain_and_fog: 1 then, 2 now\); choose another folder"):
+        _claim(tmp_path / "fog", replace(TINY, weather=("clear", "fog")), rig)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ KITTI |= {70: 15, 71: 16, 72: 17, 80: 18, 81: 19}
         (Semantic.PUSHABLE, "movable_object.pushable_pullable", 0, 99, 99),
         (Semantic.AMBULANCE, "vehicle.emergency.ambulance", 0, 20, 259),
         (Semantic.POLICE_CAR, "vehicle.emergency.police", 0, 10, 252),
+        (Semantic.DROPLETS, "noise", 0, 1, 1),
     ],
 )
 def test_names_in_both_public_sets(
