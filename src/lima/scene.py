@@ -105,6 +105,12 @@ class Sequence(Protocol):
     def frame(self, index: int) -> Frame: ...
 
 
+def check_index(sequence: Sequence, index: int) -> None:
+    """Raises IndexError for a frame that the sequence does not have; positions from the end are not counted."""
+    if not 0 <= index < len(sequence):
+        raise IndexError(f"sequence {sequence.name} has frames 0 … {len(sequence) - 1}, not {index}")
+
+
 @runtime_checkable
 class Dataset(Protocol):
     """An opened folder of drives.

@@ -118,6 +118,14 @@ def test_what_is_not_damaged_is_read(each: BadFormat, written: dict[str, Path], 
 
 
 @every_format
+def test_frames_that_are_not_there(each: BadFormat, written: dict[str, Path], tmp_path: Path) -> None:
+    for sequence in open_dataset(each.prepare(copy_of(each, written, tmp_path))).sequences():
+        for index in (-1, len(sequence)):
+            with pytest.raises(IndexError, match=f"has frames 0 … {len(sequence) - 1}, not {index}"):
+                sequence.frame(index)
+
+
+@every_format
 def test_the_command_line_says_it_in_one_line(
     each: BadFormat, written: dict[str, Path], a_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -31,7 +31,7 @@ from lima.datasets.file_times import LATEST_NS
 from lima.datasets.scan_files import read_pixels
 from lima.datasets.timed_boxes import TimedBoxes
 from lima.geometry.boxes import Boxes
-from lima.scene import CameraImage, Frame, Sequence, Sweep
+from lima.scene import CameraImage, Frame, Sequence, Sweep, check_index
 
 SPLITS = ("train", "val", "test")
 CAMERAS = (
@@ -125,8 +125,7 @@ class Argoverse2Log:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; its points are read now, images, labels and boxes when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         sweep = self._sweep(int(self._times_ns[index]))
         annotated = self._annotations_file.exists()
         return Frame(

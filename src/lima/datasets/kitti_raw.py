@@ -24,7 +24,7 @@ from lima.datasets.semantic_kitti import subfolders
 from lima.datasets.timeline import check_ascending
 from lima.datasets.trajectory import Trajectory, read_poses
 from lima.geometry.rigid import RigidTransform
-from lima.scene import Frame, Sequence, Sweep
+from lima.scene import Frame, Sequence, Sweep, check_index
 
 DATE = re.compile(r"\d{4}_\d\d_\d\d")
 DRIVE = re.compile(r"(\d{4}_\d\d_\d\d)_drive_\d{4}_(sync|extract)")
@@ -133,8 +133,7 @@ class RawDrive:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; points are read now, images when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         scan = self.scan(index)
         calibration = self._calibration
         ego_from_cam0 = self.ego_from_lidar @ calibration.cam0_from_velo.inverse()

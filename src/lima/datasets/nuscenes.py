@@ -27,7 +27,7 @@ from lima.datasets.sweep_index import SweepIndex
 from lima.datasets.tables import hex_token
 from lima.datasets.trajectory import Trajectory
 from lima.geometry.boxes import Boxes
-from lima.scene import Frame, Sequence, Sweep
+from lima.scene import Frame, Sequence, Sweep, check_index
 
 LabelSource = Literal["lidarseg", "boxes", "none"]
 LIDAR_CHANNEL = 0  # cameras follow
@@ -163,8 +163,7 @@ class NuScenesScene:
 
     def frame(self, index: int) -> Frame:
         """The keyframe at that position; its points are read now, images, labels and boxes when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         row = self._start + index
         lidars, cameras = (
             [record for channel in channels if (record := record_of_keyframe(self._index, row, channel))]

@@ -11,7 +11,7 @@ from lima.datasets.index import NuScenesIndex
 from lima.datasets.nuscenes_records import RecordReader, camera_channels, lidar_channels
 from lima.datasets.sweep_index import SweepIndex
 from lima.datasets.tables import hex_token
-from lima.scene import Frame
+from lima.scene import Frame, check_index
 
 LIDAR_CHANNEL = 0
 
@@ -68,8 +68,7 @@ class SweepsBetween:
 
     def frame(self, index: int) -> Frame:
         """The sweep at that position and the image of every camera nearest to it in time."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         row = int(self._rows[index])
         lidars, cameras = (
             [record for channel in channels if (record := self._sweeps.record(self._index, row, channel))]

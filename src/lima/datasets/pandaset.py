@@ -33,7 +33,7 @@ from lima.datasets.trajectory import Trajectory
 from lima.geometry.boxes import Boxes
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.rigid import RigidTransform
-from lima.scene import CameraImage, Frame, Sequence, Sweep
+from lima.scene import CameraImage, Frame, Sequence, Sweep, check_index
 
 Lidars = Literal["both", "pandar64", "pandar_gt"]
 CAMERAS = ("front_camera", "front_right_camera", "right_camera", "back_camera", "left_camera", "front_left_camera")
@@ -111,8 +111,7 @@ class PandaSetDrive:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; its points are read now, images, labels and boxes when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         sweep, kept = self._sweep(index)
         has_labels = (self.folder / "annotations" / "semseg").is_dir()
         has_boxes = (self.folder / "annotations" / "cuboids").is_dir()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence as Series
 from dataclasses import dataclass, replace
 
-from lima.scene import Frame, Sequence
+from lima.scene import Frame, Sequence, check_index
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class SequencePart:
         return self.stop - self.start
 
     def frame(self, index: int) -> Frame:
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         return replace(self.whole.frame(self.start + index), sequence=self.name, index=index)
 
 

@@ -24,7 +24,7 @@ from lima.datasets.scan_files import read_pixels
 from lima.datasets.trajectory import MAX_BEYOND_S, Trajectory, read_poses
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.distortion import Distortion, Undistortion
-from lima.scene import CameraImage, Frame, Sweep
+from lima.scene import CameraImage, Frame, Sweep, check_index
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 POINTS_FOLDER, IMAGES_FOLDER, LABELS_FOLDER, POSES_FILE = "points", "images", "labels", "poses.txt"
@@ -177,8 +177,7 @@ class PlainDrive:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; its points are read now, pictures and labels when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         sweep_number = int(self.frames[index])
         path = self.sweeps.paths[sweep_number]
         points, kept = self._kept(sweep_number)

@@ -22,7 +22,7 @@ from typing import Protocol, runtime_checkable
 from lima.config import AtGap
 from lima.datasets import open_dataset
 from lima.datasets.progress import CountProgress
-from lima.scene import Dataset, Frame, Sequence
+from lima.scene import Dataset, Frame, Sequence, check_index
 
 READERS = min(4, os.cpu_count() or 1)
 
@@ -78,8 +78,7 @@ class KeptFrames:
         return len(self.kept)
 
     def frame(self, index: int) -> Frame:
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         return replace(self.whole.frame(self.kept[index]), index=index)
 
 

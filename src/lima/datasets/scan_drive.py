@@ -20,7 +20,7 @@ from lima.datasets.scan_files import read_labels, read_points, unit_intensity
 from lima.datasets.timeline import check_ascending
 from lima.datasets.trajectory import read_poses as read_trajectory
 from lima.geometry.rigid import RigidTransform
-from lima.scene import Frame, Sweep
+from lima.scene import Frame, Sweep, check_index
 
 MOST_SCANS = 10**9
 """a larger number in a name is something else, such as a time"""
@@ -134,8 +134,7 @@ class ScanDrive:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; points are read now, images and labels when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         return self._frame(
             index, rigid(self._world_from_lidar[index], f"{self.poses_file}: the pose of scan {self._stems[index]}")
         )
@@ -274,8 +273,7 @@ class SingleScan:
         return 1
 
     def frame(self, index: int) -> Frame:
-        if index != 0:
-            raise IndexError(f"sequence {self.name} has frame 0 only, not {index}")
+        check_index(self, index)
         still = self._drive.still(self._index)
         return Frame(still.token, self.name, 0, still.sweep, still.images, still.read_labels)
 

@@ -114,15 +114,26 @@ def read_labels(path: Path, points: int, label_map: LabelMap) -> Int64[Tensor, "
     return torch.from_numpy(classes)
 
 
-def read_pixels(path: Path, width_px: int, height_px: int, promised_by: str) -> UInt8[Tensor, "3 height width"]:
-    """The image, of the size it should have. Raises FileNotFoundError, PermissionError, ValueError."""
+@contextmanager
+def opened_image(path: Path, of: str = "") -> Iterator[Image.Image]:
+    """Around whatever is read of an image. of: whose it is, for messages.
+
+    Raises FileNotFoundError, PermissionError, ValueError where it cannot be decoded.
+    """
     try:
-        with reading(path, "the image"), Image.open(path) as image:
-            pixels = rgb(image)
+        with reading(path, f"the image of {of}" if of else "the image"), Image.open(path) as image:
+            yield image
     except (FileNotFoundError, PermissionError):
         raise
     except DAMAGED as problem:
-        raise ValueError(f"{path} is not a readable image: {problem}. Copy it again") from problem
+        named = f"{path} ({of})" if of else f"{path}"
+        raise ValueError(f"{named} is not a readable image: {problem}. Copy it again") from problem
+
+
+def read_pixels(path: Path, width_px: int, height_px: int, promised_by: str) -> UInt8[Tensor, "3 height width"]:
+    """The image, of the size it should have. Raises FileNotFoundError, PermissionError, ValueError."""
+    with opened_image(path) as image:
+        pixels = rgb(image)
     if pixels.shape[:2] != (height_px, width_px):
         raise ValueError(
             f"{path} is {pixels.shape[1]} x {pixels.shape[0]} px, {promised_by} is {width_px} x {height_px}: resized "
@@ -133,13 +144,8 @@ def read_pixels(path: Path, width_px: int, height_px: int, promised_by: str) -> 
 
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels, read from the head of the file. Raises as `read_pixels`."""
-    try:
-        with reading(path, "the image"), Image.open(path) as image:
-            return image.size
-    except (FileNotFoundError, PermissionError):
-        raise
-    except DAMAGED as problem:
-        raise ValueError(f"{path} is not a readable image: {problem}. Copy it again") from problem
+    with opened_image(path) as image:
+        return image.size
 
 
 def first_image_size(paths: Series[Path]) -> tuple[Path, tuple[int, int]]:

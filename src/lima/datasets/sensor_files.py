@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
-from PIL import Image
 from torch import Tensor
 
 from lima.datasets.labels import NO_CLASS
-from lima.datasets.pictures import DAMAGED, rgb
-from lima.datasets.scan_files import FARTHEST_M, reading
+from lima.datasets.pictures import rgb
+from lima.datasets.scan_files import FARTHEST_M, opened_image, reading
 
 POINT_BYTES = 20  # x, y, z in metres, intensity 0 … 255, ring: five floats of four bytes
 FULL_INTENSITY = 255.0
@@ -53,13 +52,8 @@ def read_points(path: Path, token: str) -> Float32[Tensor, "points 5"]:
 
 def read_pixels(path: Path, token: str, width_px: int, height_px: int) -> UInt8[Tensor, "3 height width"]:
     """The image, of the size that the tables promise. Raises FileNotFoundError, PermissionError, ValueError."""
-    try:
-        with _reading(path, token, "the image"), Image.open(path) as image:
-            pixels = rgb(image)
-    except (FileNotFoundError, PermissionError):
-        raise
-    except DAMAGED as problem:
-        raise ValueError(f"{path} (sample_data {token}) is not a readable image: {problem}. Copy it again") from problem
+    with opened_image(path, f"sample_data {token}") as image:
+        pixels = rgb(image)
     if pixels.shape[:2] != (height_px, width_px):
         raise ValueError(
             f"{path} (sample_data {token}) is {pixels.shape[1]} x {pixels.shape[0]} px, sample_data.json and the "

@@ -26,7 +26,7 @@ from lima.datasets.waymo_sweep import CLASS_NAMES, LASERS, TOP, has_labels, read
 from lima.geometry.boxes import Boxes
 from lima.geometry.camera import PinholeCamera
 from lima.geometry.distortion import Distortion, Undistortion
-from lima.scene import CameraImage, Frame, Sequence
+from lima.scene import CameraImage, Frame, Sequence, check_index
 
 Returns = Literal["both", "first"]
 Lidars = Literal["top", "all"]
@@ -113,8 +113,7 @@ class WaymoSegment:
 
     def frame(self, index: int) -> Frame:
         """The frame at that position; its points are read now, images, labels and boxes when they are asked for."""
-        if not 0 <= index < len(self):
-            raise IndexError(f"sequence {self.name} has frames 0 … {len(self) - 1}, not {index}")
+        check_index(self, index)
         time_us = int(self._times_us[index])
         labelled = has_labels(self.segment, time_us)
         sweep, held = read_sweep(self.segment, time_us, self._lasers, self._returns)
