@@ -106,8 +106,8 @@ def fine_tuned(run: Path, out: Path) -> dict:
     return finetuning.finetune(run, Path("drives"), out, FinetuneConfig(learning=SEGMENTATION))
 
 
-def rank_of_two(folder: Path, rank: int, port: int) -> None:
-    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+def rank_of_two(folder: Path, rank: int, ports: tuple[int, int]) -> None:
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(ports[0])}
     torch.set_num_threads(1)
     with start_processes("cpu") as processes:
         torch.save(segmented(processes), folder / f"segmentation-{rank}.pt")
@@ -115,6 +115,7 @@ def rank_of_two(folder: Path, rank: int, port: int) -> None:
             torch.save(detected(processes, folder / "voxelnet", head), folder / f"{head}-{rank}.pt")
         found = detections(processes, folder / "voxelnet")
         (folder / f"detections-{rank}.json").write_text(json.dumps([found.as_submission(), found.scores.as_dict()]))
+    os.environ["MASTER_PORT"] = str(ports[1])  # on the same one a process may meet what is left of the first meeting
     metrics = fine_tuned(folder / "minkunet", folder / "two")
     (folder / f"metrics-{rank}.json").write_text(json.dumps(metrics["results"]))
 
@@ -122,17 +123,17 @@ def rank_of_two(folder: Path, rank: int, port: int) -> None:
 @pytest.fixture(scope="module")
 def two_processes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what two processes made, and with the runs that they began from."""
-    folder, port = tmp_path_factory.mktemp("several"), free_port()
+    folder, ports = tmp_path_factory.mktemp("several"), (free_port(), free_port())
     for name, config in (("minkunet", STUDENT), ("voxelnet", VOXELNET)):
         torch.manual_seed(0)
         save_student(folder / name, build_student(config), config)
     children = multiprocessing.get_context("forkserver")
     children.set_forkserver_preload(["tests.evaluate.test_several_processes"])
-    ranks = [children.Process(target=rank_of_two, args=(folder, rank, port)) for rank in range(2)]
+    ranks = [children.Process(target=rank_of_two, args=(folder, rank, ports)) for rank in range(2)]
     for process in ranks:
         process.start()
     for process in ranks:
-        process.join(timeout=600)
+        process.join(timeout=300)
         assert process.exitcode == 0
     return folder
 
