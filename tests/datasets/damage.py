@@ -74,6 +74,11 @@ def half(relative: str) -> Change:
     return cut
 
 
+def cut_short(relative: str, size: int) -> Change:
+    """Keep so many bytes."""
+    return lambda root: (root / relative).write_bytes((root / relative).read_bytes()[:size])
+
+
 def image(relative: str, width_px: int, height_px: int) -> Change:
     return lambda root: Image.new("RGB", (width_px, height_px)).save(root / relative)
 

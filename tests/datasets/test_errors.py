@@ -17,6 +17,7 @@ from lima.datasets import open_dataset
 from lima.datasets.nuscenes import NuScenes
 from tests.datasets import hand_made
 from tests.datasets.contents import Contents, read_everything
+from tests.datasets.damage import Change, content, cut_short, missing
 from tests.datasets.hand_made import Tables, data_token, sample_token, token
 
 LIDAR = data_token(0, 1, "LIDAR_TOP")
@@ -34,7 +35,7 @@ class Damage:
     error: type[Exception]
     words: tuple[str, ...]
     tables: Callable[[Tables], None] | None = None
-    files: Callable[[Path], None] | None = None
+    files: Change | None = None
 
 
 def row(table: str, name: str, /, **values: object) -> Callable[[Tables], None]:
@@ -58,22 +59,10 @@ def without_field(table: str, field: str) -> Callable[[Tables], None]:
     return lambda tables: tables[table][1].pop(field)
 
 
-def missing(relative: str) -> Callable[[Path], None]:
-    return lambda root: (root / relative).unlink()
-
-
-def content(relative: str, data: bytes) -> Callable[[Path], None]:
-    return lambda root: (root / relative).write_bytes(data) and None
-
-
 def with_nan(root: Path) -> None:
     points = hand_made.points(0, 1)
     points[[3, 5], 2] = np.nan
     points.tofile(root / POINTS)
-
-
-def cut_short(relative: str, size: int) -> Callable[[Path], None]:
-    return lambda root: (root / relative).write_bytes((root / relative).read_bytes()[:size]) and None
 
 
 def of_other_size(root: Path) -> None:

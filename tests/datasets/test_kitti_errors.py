@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from PIL import Image
 from tests.datasets import kitti_hand_made as made
 from tests.datasets import test_semantic_kitti_family as family
 from tests.datasets.contents import Contents, read_everything
+from tests.datasets.damage import Change, Damage, content, cut_short, folder_missing, image, missing
 
 SEQUENCE = "sequences/00"
 SCAN = f"{SEQUENCE}/velodyne/000001.bin"
@@ -28,34 +28,6 @@ RAW_TIMES = f"{RAW}/velodyne_points/timestamps.txt"
 DATE = "2011_09_26"
 STF_SCAN, STF_LABELS = "train/velodyne/000001.bin", "train/labels/000001.label"
 SYNTH_SCAN, SYNTH_LABELS = "kitti_synth/Town03/velodyne/000001.npy", "kitti_synth/Town03/labels/000001.npy"
-
-Change = Callable[[Path], object]
-
-
-@dataclass(frozen=True)
-class Damage:
-    """One thing broken, and what the error says. words: all of them have to be in it."""
-
-    name: str
-    error: type[Exception]
-    words: tuple[str, ...]
-    change: Change
-
-
-def missing(relative: str) -> Change:
-    return lambda root: (root / relative).unlink()
-
-
-def folder_missing(relative: str) -> Change:
-    return lambda root: shutil.rmtree(root / relative)
-
-
-def content(relative: str, data: bytes | str) -> Change:
-    return lambda root: (root / relative).write_bytes(data if isinstance(data, bytes) else data.encode())
-
-
-def cut_short(relative: str, size: int) -> Change:
-    return lambda root: (root / relative).write_bytes((root / relative).read_bytes()[:size])
 
 
 def points(relative: str, change: Callable[[np.ndarray], np.ndarray], columns: int = 4) -> Change:
@@ -104,10 +76,6 @@ def pose_line(words: str) -> Change:
         (root / POSES).write_text("\n".join([lines[0], words, *lines[2:]]))
 
     return change
-
-
-def image(relative: str, width_px: int, height_px: int) -> Change:
-    return lambda root: Image.new("RGB", (width_px, height_px)).save(root / relative)
 
 
 def twice(root: Path) -> None:
