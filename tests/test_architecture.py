@@ -1,6 +1,9 @@
-"""Oracle: the list of layers below. Imports point backwards along it only, so one can read from a file to the loss."""
+"""Oracle: the list of layers below. Imports point backwards along it only, so one can read from a file to the loss;
+inside a layer they run in no circle."""
 
 import ast
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ LAYERS = (
 )  # fmt: skip
 
 
+@cache
 def imported_modules(file: Path) -> list[str]:
     modules = []
     for node in ast.walk(ast.parse(file.read_text())):
@@ -37,6 +41,21 @@ def test_imports_point_backwards(file: Path) -> None:
             assert LAYERS.index(names[1]) <= own, f"{file.name} imports {module} from a later layer"
         if names[0] == "streetsim":
             assert parts[0] in ("evaluate", "commands"), f"{file.name} imports the simulator"
+
+
+@pytest.mark.parametrize("package", ["lima", "streetsim"])
+def test_no_file_imports_itself_by_way_of_others(package: str) -> None:
+    files = {file for file in (SOURCE / package).rglob("*.py") if file != SOURCE / "lima" / "__init__.py"}
+
+    def file_of(module: str) -> Path | None:
+        """What `from a.b import c` reads: a/b/c.py, or a/b/c/__init__.py, or where c is a name in it, that of a.b."""
+        path = SOURCE / Path(*module.split("."))
+        whole, part = path.with_suffix(".py"), path.parent.with_suffix(".py")
+        found = (whole, path / "__init__.py", part, path.parent / "__init__.py")
+        return next((file for file in found if file in files), None)
+
+    needed = {file: {file_of(module) for module in imported_modules(file)} - {None, file} for file in files}
+    assert len(list(TopologicalSorter(needed).static_order())) == len(files)  # CycleError names those of a circle
 
 
 def test_the_simulator_knows_nothing_of_lima() -> None:

@@ -20,8 +20,8 @@ import torch
 
 from lima.config import ImportConfig
 from lima.datasets import open_dataset
-from lima.datasets.bags.bag import open_bag
 from lima.datasets.bags.importing import NOTE_FILE, import_bags, list_bags
+from lima.datasets.bags.opening import open_bag
 from lima.datasets.bags.ros_bag import RosBag
 from lima.datasets.plain_drive import PlainDrive
 from lima.datasets.plain_folder import PlainFolder

@@ -20,6 +20,7 @@ from streetsim.rigs import nuscenes_rig
 from streetsim.scene_plan import plan_scenes
 from streetsim.simulate import _claim, simulate
 from streetsim.town.presets import TOWNS
+from tests.fresh_process import modules_after
 
 TINY = SimulateConfig(
     scenes=2,
@@ -151,11 +152,7 @@ def test_without_the_simulator_packages_the_error_says_how_to_install(
 
 
 def test_settings_load_nothing_heavy() -> None:
-    program = (
-        "import sys, streetsim.config, streetsim.simulate\n"
-        "assert not {'numba', 'embreex', 'PIL', 'torch'} & set(sys.modules), sorted(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    assert not {"numba", "embreex", "PIL", "torch"} & modules_after("import streetsim.config, streetsim.simulate")
 
 
 def test_the_default_towns_are_all_towns() -> None:

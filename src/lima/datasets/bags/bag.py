@@ -10,12 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lima.datasets.scan_files import reading
-
-INSTALL = "pip install 'lima-lidar[bags]'"
-ENDINGS = (".bag", ".db3", ".mcap")
-METADATA_FILE = "metadata.yaml"
-_REMEDIES = {
+REMEDIES = {
     ".bag": "cut off while recording? rosbag reindex repairs that",
     ".mcap": "cut off while recording? mcap recover repairs that",
     ".db3": "cut off while recording? Copy it again, or ros2 bag reindex the folder",
@@ -66,7 +61,7 @@ class Bag(ABC):
 
     def messages(self, topics: Collection[str]) -> Iterator[Stored]:
         """The messages of these topics in the order of their arrival. Raises ValueError for a damaged file."""
-        with _said_in_one_line(self.path):
+        with said_in_one_line(self.path):
             yield from self._stored(topics)
 
     def decode(self, message: Stored) -> Any:
@@ -89,51 +84,8 @@ class Bag(ABC):
         self.close()
 
 
-def is_bag(path: Path) -> bool:
-    """Whether it looks like a recording, from its name and the names in it."""
-    if path.is_dir():
-        return (path / METADATA_FILE).is_file() or any(entry.suffix in ENDINGS[1:] for entry in path.iterdir())
-    return path.suffix in ENDINGS
-
-
-def open_bag(path: Path) -> Bag:
-    """Open a ROS 1 .bag, a ROS 2 bag (its folder, or a .db3 in it) or an .mcap file of either.
-
-    Raises FileNotFoundError, PermissionError, ModuleNotFoundError where the extra is not installed, and ValueError for
-    what is no recording, or a damaged one.
-    """
-    path = Path(path)
-    with reading(path, "a bag"):
-        if not path.is_dir():
-            with path.open("rb") as file:
-                if not file.read(1):
-                    raise ValueError(f"{path} is an empty file, a recording was expected: copy it again")
-    if not is_bag(path):
-        raise ValueError(
-            f"{path} is no recording: a file that ends in {', '.join(ENDINGS)}, or the folder of a ROS 2 bag"
-        )
-    if path.is_dir() and not (path / METADATA_FILE).is_file():
-        files = sorted(entry for entry in path.iterdir() if entry.suffix in ENDINGS[1:])
-        if len(files) > 1:
-            raise ValueError(
-                f"{path} has {len(files)} files but no {METADATA_FILE}, which tells their order: {_REMEDIES['']}"
-            )
-        path = files[0]
-    try:
-        with _said_in_one_line(path):
-            if path.suffix == ".mcap":
-                from lima.datasets.bags.mcap_bag import McapBag
-
-                return McapBag(path)
-            from lima.datasets.bags.ros_bag import RosBag
-
-            return RosBag(path)
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(f"{missing.name} is not installed, it reads recordings: {INSTALL}") from None
-
-
 @contextmanager
-def _said_in_one_line(path: Path) -> Iterator[None]:
+def said_in_one_line(path: Path) -> Iterator[None]:
     """Readers trip over damaged files in many ways; every one becomes a line that names the file and a remedy."""
     try:
         yield
@@ -141,5 +93,5 @@ def _said_in_one_line(path: Path) -> Iterator[None]:
         raise
     except Exception as problem:
         told = " ".join(str(problem).split()) or type(problem).__name__
-        suffix = path.suffix if path.suffix in _REMEDIES else ""
-        raise ValueError(f"{path} cannot be read as a recording ({told}): {_REMEDIES[suffix]}") from None
+        suffix = path.suffix if path.suffix in REMEDIES else ""
+        raise ValueError(f"{path} cannot be read as a recording ({told}): {REMEDIES[suffix]}") from None

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from lima.config import ImportConfig
-from lima.datasets.bags.bag import Bag, open_bag
+from lima.datasets.bags.bag import Bag
 from lima.datasets.bags.frame_tree import frame_name, trajectory_of
+from lima.datasets.bags.opening import open_bag
 from lima.datasets.bags.plan import Plan, calibration_of, ego_frame, looking_up, make_plan
 from lima.datasets.bags.receiving import Receiver
 from lima.datasets.bags.topics import choose, listing
