@@ -12,6 +12,7 @@ import pytest
 from lima import cli, recipes
 from lima.cli import parse
 from lima.commands import COMMANDS, Command
+from lima.commands.command import name_of
 from lima.commands.pretraining import Pretrain
 from lima.commands.probing import Probe, Targets
 from lima.commands.report import Demo, Report
@@ -28,7 +29,7 @@ def test_help_loads_nothing_heavy() -> None:
     assert not {"torch", "numpy", "numba", "embreex", "transformers", "PIL"} & modules_after("import lima.cli")
     answer = lima("--help")
     assert answer.returncode == 0
-    commands = [command.__name__.lower() for command in COMMANDS]
+    commands = [name_of(command) for command in COMMANDS]
     assert len(commands) > 15
     for command in commands:
         assert f" {command} " in answer.stdout

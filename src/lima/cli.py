@@ -17,6 +17,7 @@ from tyro.conf import FlagCreatePairsOff, OmitSubcommandPrefixes, arg, subcomman
 
 from lima import recipes
 from lima.commands import COMMANDS, Command
+from lima.commands.command import name_of
 from lima.commands.starting_points import starting_points
 from lima.train.interruption import Interrupted
 
@@ -30,7 +31,7 @@ def parse(arguments: list[str]) -> Command:
         protocol=_named(arguments, "--protocol", recipes.PROTOCOLS, "lima"),
     )
     choices = (
-        Annotated[command, subcommand(command.__name__.lower(), constructor=starts.get(command, command))]
+        Annotated[command, subcommand(name_of(command), constructor=starts.get(command, command))]
         for command in COMMANDS
     )
     choice: Any = Annotated[reduce(or_, choices), arg(name="")]

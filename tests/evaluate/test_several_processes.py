@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lima.config import DetectConfig, DetectorConfig, FinetuneConfig, SegmentationConfig, StudentConfig
+from lima.config import DetectConfig, DetectionConfig, DetectorConfig, FinetuneConfig, SegmentationConfig, StudentConfig
 from lima.encoder import save_student
 from lima.evaluate.detection.detect import start_detector
 from lima.evaluate.detection.learner import Learner as DetectionLearner
@@ -34,9 +34,8 @@ from tests.train.free_port import free_port
 
 VOXELNET = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.8, max_range_m=25.6)
 SEGMENTATION = SegmentationConfig(batch=3, epochs=1, learning_rate=0.01, head="mlp", scorings=1, log_every_steps=1)
-DETECTION = DetectConfig(
+DETECTION = DetectionConfig(
     detector=DetectorConfig(bev_width=0.125, bev_layers=1, head_channels=8, head_upsampling=2, min_score=0.05),
-    start="random",
     batch=3,
     epochs=1,
     class_balanced=False,
@@ -80,7 +79,8 @@ def detected(processes: Processes, run: Path, head: str) -> dict[str, Tensor]:
     """The same of a detector."""
     config = replace(DETECTION, detector=replace(DETECTION.detector, head=head))  # type: ignore[arg-type]
     labels = labels_of(DriveWithBoxes("one", 4))
-    learner = DetectionLearner(start_detector(run, config), labels, config, processes, say=lambda _: None)
+    detector = start_detector(run, DetectConfig(start="random", learning=config))
+    learner = DetectionLearner(detector, labels, config, 0, processes, say=lambda _: None)
     learner.detector.double()
     return state(learner.detector, [learner.train_step() for _ in range(3)])
 
@@ -97,7 +97,8 @@ def state(network: torch.nn.Module, reports: list[dict]) -> dict[str, Tensor]:
 
 def detections(processes: Processes, run: Path) -> Detections:
     drives: list[Sequence] = [DriveWithBoxes("one", 2), DriveWithBoxes("two", 3)]
-    return detect_split(start_detector(run, DETECTION), drives, 1, 0.5, processes)
+    detector = start_detector(run, DetectConfig(start="random", learning=DETECTION))
+    return detect_split(detector, drives, 1, 0.5, processes)
 
 
 def fine_tuned(run: Path, out: Path) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol, runtime_checkable
 
 
@@ -11,3 +12,8 @@ class Command(Protocol):
 
     def run(self) -> int | None:
         """Do it. What it returns is the exit code; None is success. A user's mistake is raised, never printed."""
+
+
+def name_of(command: type[Command]) -> str:
+    """What it is called on the command line: the words of its class, DetectEfficiency as detect-efficiency."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", command.__name__).lower()

@@ -5,7 +5,7 @@ docstring is its help. The classes that these settings configure take plain argu
 of one noun; everybody imports them from here.
 """
 
-from lima.config.detection import DetectConfig, DetectorConfig
+from lima.config.detection import DetectConfig, DetectionConfig, DetectorConfig
 from lima.config.doctor import DoctorConfig
 from lima.config.importing import ImportConfig
 from lima.config.method import Aggregation, Association, Loss, MethodConfig, Mixing
@@ -23,6 +23,7 @@ __all__ = [
     "AtGap",
     "Backbone",
     "DetectConfig",
+    "DetectionConfig",
     "DetectorConfig",
     "DoctorConfig",
     "FinetuneConfig",

@@ -28,14 +28,9 @@ class DetectorConfig:
 
 
 @dataclass(frozen=True)
-class DetectConfig:
-    """One detector: which labels, from which weights, and how it learns (OpenPCDet's settings for nuScenes)."""
+class DetectionConfig:
+    """How a detector learns, and how it is scored (OpenPCDet's settings for nuScenes)."""
 
-    labels: str = "all"
-    """all, or scene-1inN (every N-th scene: nuScenes's rule)"""
-    start: Literal["pretrained", "random"] = "pretrained"
-    """the weights of the run, or fresh ones of the same student"""
-    seed: int = 0
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     sweeps: int = 10
     """the keyframe's and those before it, moved to where the vehicle is now"""
@@ -64,3 +59,15 @@ class DetectConfig:
     """a dataset of one drive is split into its two halves, with these keyframes between them left out"""
     checkpoint_every_steps: int = 200
     log_every_steps: int = 10
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """One detector: which labels, from which weights, by which settings."""
+
+    labels: str = "all"
+    """all, or scene-1inN (every N-th scene: nuScenes's rule)"""
+    start: Literal["pretrained", "random"] = "pretrained"
+    """the weights of the run, or fresh ones of the same student"""
+    seed: int = 0
+    learning: DetectionConfig = field(default_factory=DetectionConfig)

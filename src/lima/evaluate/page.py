@@ -117,6 +117,11 @@ def gallery(pictures: Sequence[Picture], columns: int) -> str:
     return f'<div class="gallery c{columns}">{"".join(_figure(picture) for picture in pictures)}</div>'
 
 
+def charts(drawings: Sequence[str]) -> str:
+    """Charts (SVG) side by side; one under another where the screen is narrow."""
+    return f'<div class="charts">{"".join(drawings)}</div>'
+
+
 def wide_and_narrow(wide: Picture, narrow: Picture) -> str:
     """A picture as wide as a camera's and one as high as it beside it; one under the other on a telephone."""
     return f'<div class="gallery wide-narrow">{_figure(wide)}{_figure(narrow)}</div>'

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from lima.config import DetectConfig, ProbeConfig, SegmentationConfig
+from lima.config import DetectionConfig, ProbeConfig, SegmentationConfig
 from lima.datasets.parts import temporal_halves
 from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_percent
 from lima.evaluate.nearest import nearest_point
@@ -84,7 +84,7 @@ class ProbeResult:
         }
 
 
-def probe_split(dataset: Dataset, config: ProbeConfig | SegmentationConfig | DetectConfig) -> ProbeSplit:
+def probe_split(dataset: Dataset, config: ProbeConfig | SegmentationConfig | DetectionConfig) -> ProbeSplit:
     """The splits that the settings name; of a dataset of one drive its two halves, with a gap between them.
 
     Raises ValueError where there are several drives but no such splits.

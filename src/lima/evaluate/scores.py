@@ -31,7 +31,7 @@ class ProbeScores:
     @property
     def title(self) -> str:
         """The name as it is printed."""
-        return TITLES.get(self.name, self.name)
+        return title_of(self.name)
 
 
 def scores_from_metrics(metrics: dict[str, Any]) -> list[ProbeScores]:
@@ -39,11 +39,11 @@ def scores_from_metrics(metrics: dict[str, Any]) -> list[ProbeScores]:
     return [
         ProbeScores(
             name=name,
-            miou=_number(entry["miou"]),
-            miou_std=_number(entry["miou_std"]),
-            per_class={class_name: _number(iou) for class_name, iou in entry["per_class"].items()},
-            per_class_std={class_name: _number(std) for class_name, std in entry.get("per_class_std", {}).items()},
-            seeds=tuple(_number(miou) for miou in entry.get("seeds", ())),
+            miou=number(entry["miou"]),
+            miou_std=number(entry["miou_std"]),
+            per_class={class_name: number(iou) for class_name, iou in entry["per_class"].items()},
+            per_class_std={class_name: number(std) for class_name, std in entry.get("per_class_std", {}).items()},
+            seeds=tuple(number(miou) for miou in entry.get("seeds", ())),
             split=entry.get("split", ""),
         )
         for name, entry in metrics.get("results", {}).get("linear_probe", {}).items()
@@ -83,6 +83,16 @@ def plus_minus(mean: float, std: float | None, digits: int = 1) -> str:
     return f"{mean:.{digits}f} ± {std:.{digits}f}"
 
 
-def _number(value: float | None) -> float:
+def number(value: float | None) -> float:
     """JSON has no NaN: null stands for it."""
     return math.nan if value is None else float(value)
+
+
+def json_number(value: float) -> float | None:
+    """The way back."""
+    return None if math.isnan(value) else value
+
+
+def title_of(name: str) -> str:
+    """A start or a student as it is printed."""
+    return TITLES.get(name, name)

@@ -12,7 +12,7 @@ import torch
 
 from lima.cli import parse
 from lima.commands.detection import Detect
-from lima.config import DetectConfig, DetectorConfig, StudentConfig
+from lima.config import DetectConfig, DetectionConfig, DetectorConfig, StudentConfig
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder, save_student
 from lima.evaluate.detection.detect import detect, start_detector
@@ -26,13 +26,14 @@ from lima.students.student import build_student
 from lima.train.interruption import Interrupted, StopSignals
 
 STUDENT = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.8, max_range_m=25.6)
-SMALL = DetectConfig(
+LEARNING = DetectionConfig(
     detector=DetectorConfig(bev_width=0.125, bev_layers=1, head_channels=8, head_upsampling=4),
     steps=2,
     batch=2,
     pictures=1,
     log_every_steps=1,
 )
+SMALL = DetectConfig(learning=LEARNING)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +48,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learner_of(run: Path, data: Path, config: DetectConfig) -> Learner:
     dataset = open_dataset(data)
     labels = LabelList(LabelFraction.parse(config.labels), dataset.sequences("train"), dataset.name, "train")
-    return Learner(start_detector(run, config), labels, config, say=lambda _: None)
+    return Learner(start_detector(run, config), labels, config.learning, config.seed, say=lambda _: None)
 
 
 @pytest.mark.parametrize("head", ["centerpoint", "second"])
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(head: str, run: Path, simulated_nuscenes: Path) -> None:
-    config = replace(SMALL, steps=4, detector=replace(SMALL.detector, head=head, head_upsampling=1))  # type: ignore[arg-type]
+    network = replace(LEARNING.detector, head=head, head_upsampling=1)  # type: ignore[arg-type]
+    config = DetectConfig(learning=replace(LEARNING, steps=4, detector=network))
     whole, first = (learner_of(run, simulated_nuscenes, config) for _ in range(2))
     reports = [whole.train_step() for _ in range(4)]
     for _ in range(2):
@@ -82,7 +84,7 @@ def test_what_starts_from_where(run: Path) -> None:
 @pytest.mark.slow
 def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
     out = tmp_path / "detector"
-    config = replace(SMALL, labels="scene-1in2", class_balanced=False)
+    config = DetectConfig(labels="scene-1in2", learning=replace(LEARNING, class_balanced=False))
     metrics = detect(run, simulated_nuscenes, out, config)
     assert json.loads((out / "metrics.json").read_text()) == metrics
     found = metrics["results"]["detection"]
@@ -99,7 +101,7 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
     assert load_encoder(out).dim == load_encoder(run).dim
 
     detector = load_detector(out)
-    history = SweepHistory(val, config.sweeps, config.max_age_s)
+    history = SweepHistory(val, LEARNING.sweeps, LEARNING.max_age_s)
     _, again = found_in(detector, history, 1)
     assert len(again) == len(json.loads((out / "detections.json").read_text())["results"][val.tokens[1]])
     with pytest.raises(FileExistsError, match="not empty"):
@@ -111,7 +113,7 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
 def test_a_caller_with_signals_of_its_own_stops_it(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
     signals = StopSignals()
     signals.received = signal.SIGTERM
-    config = replace(SMALL, class_balanced=False, ground_truth_sampling=False)
+    config = DetectConfig(learning=replace(LEARNING, class_balanced=False, ground_truth_sampling=False))
     with pytest.raises(Interrupted, match="SIGTERM: stopped after step 1 of 2"):
         detect(run, simulated_nuscenes, tmp_path / "out", config, signals=signals)
     assert [path.name for path in (tmp_path / "out" / "checkpoints").iterdir()] == ["step-00000001"]
@@ -136,7 +138,7 @@ def test_refusals(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"detector.json is missing"):
         load_detector(run)
     with pytest.raises(ValueError, match="one keyframe a step"):
-        learner_of(run, simulated_nuscenes, replace(SMALL, batch=0))
+        learner_of(run, simulated_nuscenes, DetectConfig(learning=replace(LEARNING, batch=0)))
 
 
 def test_what_a_user_types() -> None:
@@ -144,7 +146,8 @@ def test_what_a_user_types() -> None:
     command = parse(words.split())
     assert isinstance(command, Detect)
     assert (command.run_folder, command.data, command.out) == (Path("RUN"), Path("DATA"), Path("DIR"))
-    assert (command.config.labels, command.config.start, command.config.sweeps) == ("scene-1in20", "random", 1)
-    assert command.config.detector.head == "second"
-    assert not command.config.class_balanced
-    assert command.config.ground_truth_sampling
+    assert (command.config.labels, command.config.start) == ("scene-1in20", "random")
+    learning = command.config.learning
+    assert (learning.sweeps, learning.detector.head) == (1, "second")
+    assert not learning.class_balanced
+    assert learning.ground_truth_sampling

@@ -8,7 +8,7 @@ from collections.abc import Sequence as Series
 import pytest
 import torch
 
-from lima.config import DetectConfig, DetectorConfig, StudentConfig
+from lima.config import DetectionConfig, DetectorConfig, StudentConfig
 from lima.evaluate.detection.detector import Detector
 from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.scoring import detect_split
@@ -75,7 +75,7 @@ class Yard:
 @pytest.mark.parametrize("head", ["centerpoint", "second"])
 def test_a_yard_by_heart(head: str) -> None:
     yard = Yard(2)
-    config = DetectConfig(
+    config = DetectionConfig(
         detector=DetectorConfig(head=head, bev_width=0.25, bev_layers=1, head_channels=16, head_upsampling=2),  # type: ignore[arg-type]
         steps=60,
         batch=2,
@@ -90,7 +90,7 @@ def test_a_yard_by_heart(head: str) -> None:
     assert isinstance(student, VoxelNetStudent)
     detector = Detector(student, config.detector)
     labels = LabelList(LabelFraction.parse("all"), [yard], "yards", "train")
-    learner = Learner(detector, labels, config, say=lambda _: None)
+    learner = Learner(detector, labels, config, seed=0, say=lambda _: None)
     losses = [learner.train_step()["loss"]["total"] for _ in range(config.steps or 0)]
     assert losses[-1] < 0.2 * losses[0]
     found = detect_split(detector, [yard], 1, 1.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import statistics
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -15,12 +14,13 @@ import torch
 
 from lima.config import FinetuneConfig, SegmentationConfig
 from lima.encoder import save_student
+from lima.evaluate import study as studies
 from lima.evaluate.segmentation import finetune as finetuning
 from lima.evaluate.segmentation import generalisation, study
-from lima.evaluate.segmentation.curves import Curve, efficiency_picture
 from lima.evaluate.segmentation.efficiency import label_efficiency
 from lima.evaluate.segmentation.generalisation import columns_of, domain_generalisation, published_figures
-from lima.evaluate.segmentation.study import Column, Start, cell_of
+from lima.evaluate.segmentation.study import Finetunings
+from lima.evaluate.study import Column
 from lima.students.student import build_student
 from tests.evaluate.segmentation.made_up import STUDENT, Drive, MadeUpDataset
 
@@ -32,6 +32,7 @@ DATASET = MadeUpDataset({"train": [Drive("one"), Drive("two")], "val": [Drive("t
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Two pretrainings, and the same dataset wherever one is asked for."""
     monkeypatch.setattr(finetuning, "open_dataset", lambda data, at_gap: DATASET)
+    monkeypatch.setattr(studies, "open_dataset", lambda data, at_gap: DATASET)
     monkeypatch.setattr(generalisation, "open_dataset", lambda data: DATASET)
     folders = [tmp_path / "a", tmp_path / "b"]
     for seed, folder in enumerate(folders):
@@ -46,7 +47,10 @@ def test_every_start_meets_every_fraction_and_nothing_is_done_twice(
     out, said = tmp_path / "out", []
     arguments = (["lima=" + ",".join(map(str, runs))], tmp_path, ["scene-1in2", "all"], [0, 1], LEARNING, out)
     metrics = label_efficiency(*arguments, say=said.append)
-    assert "2 starts x 2 columns x 2 seeds = 8 fine-tunings, 0 of them finished" in said
+    assert said[:2] == [
+        "2 starts x 2 columns x 2 seeds = 8 fine-tunings, 0 of them finished",
+        "16 of 16 steps to go, beside scoring",
+    ]
     for start in ("random", "lima"):
         for fraction in ("scene-1in2", "all"):
             cell = metrics["results"]["segmentation"][start][fraction]
@@ -88,13 +92,6 @@ def test_scenes_and_scans_are_refused_before_anything_is_done(runs: list[Path], 
     assert not (tmp_path / "out").exists()
 
 
-def test_several_processes_are_refused(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "8")
-    with pytest.raises(ValueError, match=r"lima generalisation run in one process, 8 were started: call them without"):
-        label_efficiency([str(runs[0])], tmp_path, ["scene-1in2"], [0], LEARNING, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
 def test_generalisation_has_a_column_for_every_dataset(runs: list[Path], tmp_path: Path) -> None:
     said: list[str] = []
     data = [f"rain={tmp_path}", f"euro={tmp_path}"]
@@ -122,43 +119,18 @@ def test_the_paper_s_figures_stand_only_beside_its_own_columns() -> None:
     assert published_figures([Column("SemanticPOSS", path, "scan-1in10")]) == {}
 
 
-def test_names_of_starts() -> None:
-    assert Start.parse("lima=a,b") == Start("lima", (Path("a"), Path("b")))
-    assert Start.parse("runs/one").name == "one"
-    assert [Start.parse("x=a,b,c").folder(number).name for number in range(5)] == ["a", "b", "c", "a", "b"]
-    for text in ("=a", "lima=", ""):
-        with pytest.raises(ValueError, match="a run is NAME=FOLDER"):
-            Start.parse(text)
-    with pytest.raises(ValueError, match="a run cannot be called 'random'"):
-        Start.parse("random=a")
-
-
 def test_a_class_absent_for_one_seed_does_not_count_there() -> None:
     def metrics(miou: float, car: float | None) -> dict[str, Any]:
         scores = {"miou": miou, "per_class": {"car": car, "bus": None}}
         return {"results": {"segmentation": {"last": scores, "best": {**scores, "miou": miou + 1}}}}
 
-    cell = cell_of([metrics(10.0, 20.0), metrics(12.0, None), metrics(17.0, 30.0)])
+    cell = Finetunings(LEARNING, "lima").cell([metrics(10.0, 20.0), metrics(12.0, None), metrics(17.0, 30.0)])
     assert cell.per_class["car"] == pytest.approx((25.0, math.sqrt(50)))
     assert all(math.isnan(value) for value in cell.per_class["bus"])
     told = cell.as_dict()
     assert (told["miou"], told["best_epoch_miou"]) == (13.0, 14.0)
     assert told["miou_std"] == pytest.approx(math.sqrt(13))
     assert told["per_class"]["bus"] is None
-
-
-def test_the_picture_is_where_the_numbers_are() -> None:
-    curves = [Curve("one", (1.0, 10.0, 100.0), (20.0, math.nan, 40.0), (1.0, math.nan, math.nan))]
-    picture = efficiency_picture(curves, [(1.0, "1 %"), (10.0, "10 %"), (100.0, "all")])
-    points = re.search(r'points="([^"]*)"', picture)
-    assert points is not None
-    (x1, y1), (x2, y2) = (map(float, point.split(",")) for point in points[1].split())
-    places = {words: float(x) for x, words in re.findall(r'<text x="([\d.]+)" y="330.0" [^>]*>([^<]*)</text>', picture)}
-    assert (x1, x2) == (places["1 %"], places["all"])
-    assert places["10 %"] == pytest.approx((x1 + x2) / 2, abs=0.2)  # logarithmic
-    assert y1 > y2  # higher is better
-    assert picture.count("<path d=") - picture.count('stroke="#e3e5e3"') == 2  # one whisker, one axis
-    ET.fromstring(picture)
 
 
 def test_settings_of_a_fine_tuning_are_not_options_of_a_study() -> None:

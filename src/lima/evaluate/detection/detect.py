@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lima.config import DetectConfig
+from lima.config import DetectConfig, DetectionConfig
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder, read_student_config
 from lima.evaluate.detection.detector import Detector, save_detector, student_for_detection
@@ -55,21 +55,22 @@ def detect(
     """
     with start_processes() as processes:
         student_config = read_student_config(run)
-        dataset = open_dataset(data, config.at_gap)
-        split = probe_split(dataset, config)
-        labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.train_split)
+        learning = config.learning
+        dataset = open_dataset(data, learning.at_gap)
+        split = probe_split(dataset, learning)
+        labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, learning.train_split)
         detector = start_detector(run, config)
         folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
         if processes.first:
             write_atomically(out / LABELS, labels.as_json())
         started = time.perf_counter()
-        learner = Learner(detector, labels, config, processes)
-        learn(learner, folder, "detect", lambda: _announcement(learner, split), signals=signals)
+        learner = Learner(detector, labels, learning, config.seed, processes)
+        learn(learner, folder, "detect", lambda: _announcement(learner, split, config.start), signals=signals)
         learning_s = time.perf_counter() - started
         if processes.first:
             save_detector(out, detector, student_config)
         started = time.perf_counter()
-        found = detect_split(detector, split.val, config.sweeps, config.max_age_s, processes)
+        found = detect_split(detector, split.val, learning.sweeps, learning.max_age_s, processes)
         if processes.first:
             found.write_submission(out / SUBMISSION)
         scoring_s = time.perf_counter() - started
@@ -86,7 +87,7 @@ def detect(
             "versions": package_versions(),
         }
         if processes.first:
-            _draw(detector, split, config, out / PICTURES)
+            _draw(detector, split, learning, out / PICTURES)
             write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
             print(scores_in_words(found))
         processes.wait_for_all()
@@ -100,10 +101,10 @@ def start_detector(run: Path, config: DetectConfig) -> Detector:
     if config.start == "pretrained":
         student.load_state_dict(load_encoder(run).student.state_dict())
     torch.manual_seed(config.seed)  # the head is the same whatever the student
-    return Detector(student, config.detector)
+    return Detector(student, config.learning.detector)
 
 
-def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: Path) -> None:
+def _draw(detector: Detector, split: ProbeSplit, config: DetectionConfig, folder: Path) -> None:
     """Pictures of keyframes of the validation split, evenly chosen."""
     places = [(sequence, index) for sequence in split.val for index in range(len(sequence))]
     folder.mkdir(exist_ok=True)
@@ -113,7 +114,7 @@ def _draw(detector: Detector, split: ProbeSplit, config: DetectConfig, folder: P
         detection_picture(frame, boxes).save(folder / f"{sequence.name}-{index:03d}.jpg", quality=88)
 
 
-def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
+def _announcement(learner: Learner, split: ProbeSplit, start: str) -> list[str]:
     config, labels, epochs = learner.config, learner.labels, learner.epochs
     names = labels.summary()["sequences"]
     listed = ", ".join(names[:8]) + (f" … ({len(names)})" if len(names) > 8 else "")
@@ -124,7 +125,7 @@ def _announcement(learner: Learner, split: ProbeSplit) -> list[str]:
     lines = [
         f"labels {labels.fraction}: {len(labels)} keyframes of {listed}; list {labels.hash}",
         f"{epochs.done(learner.steps):g} epochs x {len(labels)} keyframes{balance} / batches of {epochs.batch} = "
-        f"{learner.steps} steps{done}, from {config.start} weights; {config.detector.head} head, "
+        f"{learner.steps} steps{done}, from {start} weights; {config.detector.head} head, "
         f"{weights / 1e6:.2f} M parameters; {val} keyframes of {config.val_split} are scored at the end",
         learner.history_words(),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lima.config import DetectConfig
+from lima.config import DetectionConfig
 from lima.data.lanes import random_generator
 from lima.evaluate.detection.anchor_head import AnchorHead
 from lima.evaluate.detection.anchors import measured_shapes
@@ -44,11 +44,12 @@ class Learner:
         self,
         detector: Detector,
         labels: LabelList,
-        config: DetectConfig,
+        config: DetectionConfig,
+        seed: int,
         processes: Processes = ALONE,
         say: Callable[[str], None] = print,
     ) -> None:
-        self.config, self.labels, self.processes = config, labels, processes
+        self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
         self._histories = [SweepHistory(part.sequence, config.sweeps, config.max_age_s) for part in labels.chosen]
         parts = zip(self._histories, labels.chosen, strict=True)
         self._places = [(history, index) for history, part in parts for index in part.indices]
@@ -61,7 +62,7 @@ class Learner:
         if frames == 0:
             raise ValueError(f"none of the {len(labels)} labelled keyframes has a box of a class that is detected")
         draw = self._draw_balanced if config.class_balanced else None
-        self.epochs = Epochs(frames, config.batch, config.epochs, config.steps, config.seed, draw)
+        self.epochs = Epochs(frames, config.batch, config.epochs, config.steps, seed, draw)
         self.steps = self.epochs.steps
         self.step = 0
         if processes.world_size > 1:
@@ -122,7 +123,7 @@ class Learner:
 
     def _look_through(self, detector: Detector, say: Callable[[str], None]) -> None:
         """One pass over the labelled keyframes: which classes each holds, things for the bank, sizes for anchors."""
-        gathered = torch.randperm(len(self._places), generator=random_generator(self.config.seed, "bank"))[:BANK_FRAMES]
+        gathered = torch.randperm(len(self._places), generator=random_generator(self.seed, "bank"))[:BANK_FRAMES]
         from_these = set(gathered.tolist())
         say(f"looking through {len(self._places)} labelled keyframes")
         boxes = []
@@ -143,7 +144,7 @@ class Learner:
         return read_example(*self._places[number])
 
     def _changed(self, example: Example, place: int) -> Example:
-        generator = random_generator(self.config.seed, "example", self.step, place)
+        generator = random_generator(self.seed, "example", self.step, place)
         if self.config.ground_truth_sampling:
             example = self.bank.fill_up(example, generator)
         return augmented(example, generator) if self.config.augmentation else example

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Series
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -58,6 +59,24 @@ def detection_picture(frame: Frame, found: LidarBoxes) -> Image.Image:
         canvas.paste(picture, (place * ABOVE_PX, top))
     _key(canvas, top + ABOVE_PX, sorted({*true.classes.tolist(), *shown.classes.tolist()}))
     return canvas
+
+
+@dataclass(frozen=True)
+class PictureParts:
+    """The pieces of a picture: the cameras, and from above the annotated boxes, and the found ones over them."""
+
+    cameras: Image.Image | None
+    annotated: Image.Image
+    found: Image.Image
+
+
+def split_picture(picture: Image.Image) -> PictureParts:
+    """What `detection_picture` put together, taken apart. Raises ValueError for another picture."""
+    top = picture.height - ABOVE_PX - LINE_PX
+    if picture.width != 2 * ABOVE_PX or top < 0:
+        raise ValueError(f"a picture of {picture.width} x {picture.height} px is none of detections: draw it again")
+    annotated, found = (picture.crop((left, top, left + ABOVE_PX, top + ABOVE_PX)) for left in (0, ABOVE_PX))
+    return PictureParts(picture.crop((0, 0, picture.width, top)) if top else None, annotated, found)
 
 
 def _camera_picture(frame: Frame, image: CameraImage, found: LidarBoxes) -> Image.Image:

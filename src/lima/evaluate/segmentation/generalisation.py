@@ -11,10 +11,11 @@ from typing import Any
 
 from lima.config import SegmentationConfig
 from lima.datasets import open_dataset
-from lima.evaluate.segmentation.efficiency import starts_of
 from lima.evaluate.segmentation.fractions import LabelFraction
-from lima.evaluate.segmentation.study import Column, run_study
-from lima.evaluate.segmentation.tables import study_metrics, study_page, text_table
+from lima.evaluate.segmentation.study import Finetunings
+from lima.evaluate.segmentation.tables import study_page, text_table
+from lima.evaluate.study import Column, run_study, starts_of
+from lima.evaluate.study_page import study_metrics
 from lima.train.run_folder import write_atomically
 
 OFFICIAL_LABELS = {
@@ -85,13 +86,13 @@ def domain_generalisation(
     runs: `Start.parse` each. data: see `columns_of`. What was finished before is not done again. Where datasets are the
     paper's, its figures stand below ours.
     """
-    starts, columns = starts_of(runs, random), columns_of(data, labels)
-    study = run_study(starts, columns, seeds, config, out, protocol, say)
+    columns = columns_of(data, labels)
+    study = run_study(Finetunings(config, protocol), starts_of(runs, random), columns, seeds, out, say)
     reference = published_figures(columns)
-    metrics = study_metrics("generalisation", study, {**asdict(config), "protocol": protocol, "seeds": list(seeds)})
+    metrics = study_metrics("generalisation", "segmentation", study, {**asdict(config), "protocol": protocol})
     write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     lead = f"Fine-tuned and scored on other datasets than pretraining saw, by the protocol {protocol}."
-    html = study_page("Domain generalisation", lead, study, config, seeds, reference=reference)
+    html = study_page("Domain generalisation", lead, study, config, reference=reference)
     write_atomically(out / "report.html", html)
     say(text_table(study, reference))
     say(str(out / "report.html"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_percent
 from lima.evaluate.probe_features import labels_of
+from lima.evaluate.scores import json_number
 from lima.evaluate.segmentation.segmenter import Segmenter
 from lima.scene import Frame, Sequence
 from lima.train.processes import ALONE, Processes
@@ -68,8 +68,3 @@ def scores_from_confusion(confusion: Int64[Tensor, "classes classes"], class_nam
     named = dict(zip(class_names, iou_percent(confusion).tolist(), strict=True))
     del named[class_names[IGNORED]]
     return SegmentationScores(miou_percent(confusion), named, int(confusion.sum()))
-
-
-def json_number(value: float) -> float | None:
-    """JSON has no NaN: null stands for it."""
-    return None if math.isnan(value) else value
