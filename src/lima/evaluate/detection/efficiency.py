@@ -18,6 +18,8 @@ from lima.evaluate.study import Column, run_study, starts_of
 from lima.evaluate.study_page import study_metrics
 from lima.train.run_folder import write_atomically
 
+HEADS = {"centerpoint": "CenterPoint", "second": "SECOND"}
+
 
 def detection_efficiency(
     runs: Series[str],
@@ -45,7 +47,7 @@ def detection_efficiency(
     ticks = ticks_of(study)
     write_atomically(out / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     write_atomically(out / "curves.svg", efficiency_pictures(panels, ticks) + "\n")
-    lead = f"The same {config.detector.head} detector trained on parts of the labels of {data.resolve().name}."
+    lead = f"The same detector ({HEADS[config.detector.head]}) trained on parts of the labels of {data.resolve().name}."
     pictures = tuple(efficiency_picture(curves, ticks, y_label) for curves, y_label in panels)
     page = study_page("Label efficiency of detection", lead, study, config, pictures, reference)
     write_atomically(out / "report.html", page)

@@ -8,8 +8,9 @@ from pathlib import Path
 from PIL import Image
 
 from lima.config import DetectionConfig
+from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.detect import PICTURES
-from lima.evaluate.detection.pictures import SHOWN_SCORE, split_picture
+from lima.evaluate.detection.pictures import SHOWN_SCORE, class_colour, split_picture
 from lima.evaluate.detection.study import DetectionCell
 from lima.evaluate.page import (
     Picture,
@@ -21,6 +22,7 @@ from lima.evaluate.page import (
     missing,
     page,
     paragraph,
+    swatches,
     table,
     tabs,
 )
@@ -119,7 +121,8 @@ def _pictures(study: Study[DetectionCell]) -> str:
     if not panels:
         return missing("No pictures were drawn (--pictures 0).")
     words = " ".join(SHOWN.split()).format(score=SHOWN_SCORE, seed=study.seeds[0])
-    return paragraph(words) + (tabs("pictures", panels) if len(panels) > 1 else panels[0][1])
+    colours = swatches([(name.replace("_", " "), class_colour(name)) for name in DETECTION_CLASSES])
+    return paragraph(words) + colours + (tabs("pictures", panels) if len(panels) > 1 else panels[0][1])
 
 
 def _keyframes(study: Study[DetectionCell], column: Column) -> str:
