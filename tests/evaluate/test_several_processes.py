@@ -80,7 +80,7 @@ def detected(processes: Processes, run: Path, head: str) -> dict[str, Tensor]:
     config = replace(DETECTION, detector=replace(DETECTION.detector, head=head))  # type: ignore[arg-type]
     labels = labels_of(DriveWithBoxes("one", 4))
     detector = start_detector(run, DetectConfig(start="random", learning=config))
-    learner = DetectionLearner(detector, labels, config, 0, processes, say=lambda _: None)
+    learner = DetectionLearner(detector, labels, config, 0, processes)
     learner.detector.double()
     return state(learner.detector, [learner.train_step() for _ in range(3)])
 

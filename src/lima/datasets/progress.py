@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console
@@ -11,13 +12,31 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LINE_EVERY_S = 10.0
 
 
-class CountProgress:
-    """Counts to a total. unit: of what, in the plural. Use as a context."""
+class CountLines:
+    """Counts to a total in plain lines, one every ten seconds. say: prints a line. unit: of what, in the plural."""
 
-    def __init__(self, name: str, total: int, unit: str) -> None:
-        self._name, self._total, self._unit, self._done = name, total, unit, 0
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+    def __init__(self, name: str, total: int, unit: str, say: Callable[[str], None]) -> None:
+        self.done = 0
+        self._name, self._total, self._unit, self._say = name, total, unit, say
         self._said_s = time.monotonic()
+
+    def advance(self) -> None:
+        """One more is done."""
+        self.done += 1
+        if time.monotonic() - self._said_s > LINE_EVERY_S:
+            self._said_s = time.monotonic()
+            self._say(f"{self._name}: {self.done} of {self._total} {self._unit}")
+
+
+class CountProgress:
+    """Counts to a total: a bar on a terminal, lines anywhere else. unit: of what, in the plural. Use as a context.
+
+    quiet: show nothing, for all processes but the first.
+    """
+
+    def __init__(self, name: str, total: int, unit: str, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        self._lines = CountLines(name, total, unit, self._say_elsewhere)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task(name, total=total)
@@ -37,9 +56,9 @@ class CountProgress:
 
     def advance(self) -> None:
         """One more is done."""
-        self._done += 1
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=self._done)
-        elif time.monotonic() - self._said_s > LINE_EVERY_S:
-            self._said_s = time.monotonic()
-            self.say(f"{self._name}: {self._done} of {self._total} {self._unit}")
+        self._lines.advance()
+        self._bar.update(self._task, completed=self._lines.done)
+
+    def _say_elsewhere(self, line: str) -> None:
+        if not self._console.is_terminal:
+            self.say(line)

@@ -48,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def learner_of(run: Path, data: Path, config: DetectConfig) -> Learner:
     dataset = open_dataset(data)
     labels = LabelList(LabelFraction.parse(config.labels), dataset.sequences("train"), dataset.name, "train")
-    return Learner(start_detector(run, config), labels, config.learning, config.seed, say=lambda _: None)
+    return Learner(start_detector(run, config), labels, config.learning, config.seed)
 
 
 @pytest.mark.parametrize("head", ["centerpoint", "second"])

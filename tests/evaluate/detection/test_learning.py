@@ -90,7 +90,7 @@ def test_a_yard_by_heart(head: str) -> None:
     assert isinstance(student, VoxelNetStudent)
     detector = Detector(student, config.detector)
     labels = LabelList(LabelFraction.parse("all"), [yard], "yards", "train")
-    learner = Learner(detector, labels, config, seed=0, say=lambda _: None)
+    learner = Learner(detector, labels, config, seed=0)
     losses = [learner.train_step()["loss"]["total"] for _ in range(config.steps or 0)]
     assert losses[-1] < 0.2 * losses[0]
     found = detect_split(detector, [yard], 1, 1.0)

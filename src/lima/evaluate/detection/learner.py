@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 
 from lima.config import DetectionConfig
 from lima.data.lanes import random_generator
+from lima.datasets.progress import CountProgress
 from lima.evaluate.detection.anchor_head import AnchorHead
 from lima.evaluate.detection.anchors import measured_shapes
 from lima.evaluate.detection.balance import balanced_epoch, balanced_length
@@ -47,7 +47,6 @@ class Learner:
         config: DetectionConfig,
         seed: int,
         processes: Processes = ALONE,
-        say: Callable[[str], None] = print,
     ) -> None:
         self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
         self._histories = [SweepHistory(part.sequence, config.sweeps, config.max_age_s) for part in labels.chosen]
@@ -57,7 +56,7 @@ class Learner:
         self.bank = ObjectBank()
         self.frames_of_class: list[list[int]] = [[] for _ in DETECTION_CLASSES]
         if config.class_balanced or config.ground_truth_sampling or config.detector.head == "second":
-            self._look_through(detector, say if processes.first else lambda _: None)
+            self._look_through(detector)
         frames = balanced_length(self.frames_of_class) if config.class_balanced else len(labels)
         if frames == 0:
             raise ValueError(f"none of the {len(labels)} labelled keyframes has a box of a class that is detected")
@@ -121,19 +120,21 @@ class Learner:
             "boxes": int(count),
         }
 
-    def _look_through(self, detector: Detector, say: Callable[[str], None]) -> None:
+    def _look_through(self, detector: Detector) -> None:
         """One pass over the labelled keyframes: which classes each holds, things for the bank, sizes for anchors."""
         gathered = torch.randperm(len(self._places), generator=random_generator(self.seed, "bank"))[:BANK_FRAMES]
         from_these = set(gathered.tolist())
-        say(f"looking through {len(self._places)} labelled keyframes")
         boxes = []
-        for number in range(len(self._places)):
-            example = self._examples[number]
-            for cls in torch.unique(example.boxes.classes).tolist():
-                self.frames_of_class[cls].append(number)
-            if self.config.ground_truth_sampling and number in from_these:
-                self.bank.add(example)
-            boxes.append(example.boxes)
+        name = "looking through the labelled keyframes"
+        with CountProgress(name, len(self._places), "keyframes", quiet=not self.processes.first) as progress:
+            for number in range(len(self._places)):
+                example = self._examples[number]
+                for cls in torch.unique(example.boxes.classes).tolist():
+                    self.frames_of_class[cls].append(number)
+                if self.config.ground_truth_sampling and number in from_these:
+                    self.bank.add(example)
+                boxes.append(example.boxes)
+                progress.advance()
         if isinstance(detector.head, AnchorHead):
             detector.head.shapes.copy_(measured_shapes(boxes))
 

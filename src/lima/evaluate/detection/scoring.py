@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from lima.datasets.progress import CountProgress
 from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.detector import Detector
 from lima.evaluate.detection.ground_truth import predicted_boxes, scored, true_boxes
@@ -76,14 +77,16 @@ def detect_split(
     own = processes.share(len(tokens))
     parts = []
     first = 0
-    for sequence in sequences:
-        history = SweepHistory(sequence, sweeps, max_age_s)
-        for number in range(max(first, own.start), min(first + len(sequence), own.stop)):
-            frame, boxes = found_in(detector, history, number - first)
-            true, scene = true_boxes(frame, number)
-            predicted = predicted_boxes(boxes, frame.sweep, number)
-            parts.append((predicted, predicted[scored(predicted, scene)], true))
-        first += len(sequence)
+    with CountProgress("detecting", len(own), "keyframes", quiet=not processes.first) as progress:
+        for sequence in sequences:
+            history = SweepHistory(sequence, sweeps, max_age_s)
+            for number in range(max(first, own.start), min(first + len(sequence), own.stop)):
+                frame, boxes = found_in(detector, history, number - first)
+                true, scene = true_boxes(frame, number)
+                predicted = predicted_boxes(boxes, frame.sweep, number)
+                parts.append((predicted, predicted[scored(predicted, scene)], true))
+                progress.advance()
+            first += len(sequence)
     columns = zip(*chain.from_iterable(processes.gathered(parts)), strict=True)
     found, found_scored, truth = (WorldBoxes.concatenate(column) for column in columns)
     annotated = {name: int((truth.classes == cls).sum()) for cls, name in enumerate(DETECTION_CLASSES)}

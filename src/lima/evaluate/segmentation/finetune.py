@@ -12,6 +12,7 @@ import torch
 
 from lima.config import FinetuneConfig
 from lima.datasets import open_dataset
+from lima.datasets.progress import CountLines
 from lima.encoder import load_encoder, read_student_config
 from lima.evaluate.probe import ProbeSplit, probe_split
 from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
@@ -127,7 +128,9 @@ def steps_to_score(steps: int, scorings: int) -> set[int]:
 
 def _scored(learner: Learner, split: ProbeSplit, say: Say) -> dict[str, Any]:
     started = time.perf_counter()
-    own = score(learner.segmenter, frames_of(split.val, learner.processes), learner.config.views)
+    frames = learner.processes.share(sum(len(sequence) for sequence in split.val))
+    progress = CountLines("scoring", len(frames), "keyframes", say)
+    own = score(learner.segmenter, frames_of(split.val, learner.processes), learner.config.views, progress.advance)
     scores = scores_from_confusion(learner.processes.total(own), learner.segmenter.class_names)
     say(
         f"epoch {learner.epoch:.1f}: {scores.miou:.2f} % mIoU on {scores.points} points ("

@@ -11,6 +11,7 @@ import torch
 
 from lima.config import AtGap
 from lima.datasets import open_dataset
+from lima.datasets.progress import CountProgress
 from lima.evaluate.scores import plus_minus
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import load_segmenter, read_description
@@ -47,7 +48,8 @@ def score_folder(
     frames = sum(len(sequence) for sequence in sequences)
     say(f"{frames} keyframes of {len(sequences)} drives of {split}, {views} view{'s' * (views > 1)} of each")
     segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
-    confusion = score(segmenter, frames_of(sequences), views)
+    with CountProgress("scoring", frames, "keyframes") as progress:
+        confusion = score(segmenter, frames_of(sequences), views, progress.advance)
     scores = scores_from_confusion(confusion, segmenter.class_names)
     for name, iou in scores.per_class.items():
         say(f"{name:>22}  {plus_minus(iou, None, 2)}")
