@@ -21,8 +21,8 @@ from lima.encoder import save_student
 from lima.evaluate.detection.detect import start_detector
 from lima.evaluate.detection.learner import Learner as DetectionLearner
 from lima.evaluate.detection.scoring import Detections, detect_split
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation import finetune as finetuning
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation.learner import Learner as SegmentationLearner
 from lima.evaluate.segmentation.segmenter import Segmenter, load_segmenter
 from lima.geometry.boxes import Boxes

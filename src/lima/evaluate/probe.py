@@ -20,11 +20,11 @@ from torch import Tensor
 
 from lima.config import DetectionConfig, ProbeConfig, SegmentationConfig
 from lima.datasets.parts import temporal_halves
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_percent
 from lima.evaluate.nearest import nearest_point
 from lima.evaluate.probe_features import FeatureSource, collect, labels_of
 from lima.evaluate.probe_head import LinearProbe, fit
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.method.cross_view import PointFeatures
 from lima.scene import Dataset, Frame, Sequence
 

@@ -15,8 +15,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from lima.config import DetectionConfig, SegmentationConfig
 from lima.datasets import open_dataset
+from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule
 from lima.evaluate.probe import probe_split
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList, check_one_rule
 from lima.train.epochs import Epochs
 from lima.train.interruption import Interrupted, StopSignals
 from lima.train.processes import check_alone

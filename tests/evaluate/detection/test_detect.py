@@ -21,7 +21,7 @@ from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.evaluate.detection.scoring import found_in
 from lima.evaluate.detection.sweeps import SweepHistory
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.students.student import build_student
 from lima.train.interruption import Interrupted, StopSignals
 

@@ -12,7 +12,7 @@ from lima.config import DetectionConfig, DetectorConfig, StudentConfig
 from lima.evaluate.detection.detector import Detector
 from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.scoring import detect_split
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.geometry.boxes import Boxes
 from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame, Sweep

@@ -26,7 +26,7 @@ from lima.evaluate.detection.efficiency import detection_efficiency
 from lima.evaluate.detection.pictures import ABOVE_PX, LINE_PX, split_picture
 from lima.evaluate.detection.published import published_figures
 from lima.evaluate.detection.study import Detectors
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.study import Column
 from lima.students.student import build_student
 from lima.train.interruption import StopSignals

@@ -11,9 +11,9 @@ import torch
 
 from lima.config import FinetuneConfig, SegmentationConfig
 from lima.encoder import load_encoder, save_student
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation import finetune as finetuning
 from lima.evaluate.segmentation.finetune import finetune, start_segmenter, steps_to_score
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation.learner import Learner
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import load_segmenter

@@ -18,8 +18,8 @@ from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.pictures import detection_picture
 from lima.evaluate.detection.scoring import Detections, detect_split, found_in
 from lima.evaluate.detection.sweeps import SweepHistory
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.students.student import build_student
 from lima.train.interruption import StopSignals
 from lima.train.loop import learn

@@ -18,7 +18,7 @@ from lima.evaluate.detection.detector import Detector
 from lima.evaluate.detection.examples import Example, augmented, collate, read_example
 from lima.evaluate.detection.object_bank import ObjectBank
 from lima.evaluate.detection.sweeps import SweepHistory
-from lima.evaluate.segmentation.fractions import LabelList
+from lima.evaluate.fractions import LabelList
 from lima.train.checkpoint import Checkpoint
 from lima.train.divergence import check_finite
 from lima.train.epochs import Epochs

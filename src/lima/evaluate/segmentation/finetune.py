@@ -14,8 +14,8 @@ from lima.config import FinetuneConfig
 from lima.datasets import open_dataset
 from lima.datasets.progress import CountLines
 from lima.encoder import load_encoder, read_student_config
+from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation.learner import Learner
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import Segmenter, save_segmenter

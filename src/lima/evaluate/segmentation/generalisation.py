@@ -11,7 +11,7 @@ from typing import Any
 
 from lima.config import SegmentationConfig
 from lima.datasets import open_dataset
-from lima.evaluate.segmentation.fractions import LabelFraction
+from lima.evaluate.fractions import LabelFraction
 from lima.evaluate.segmentation.study import Finetunings
 from lima.evaluate.segmentation.tables import study_page, text_table
 from lima.evaluate.study import Column, run_study, starts_of

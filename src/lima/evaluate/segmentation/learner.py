@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from lima.config import SegmentationConfig
 from lima.data.augment import augment
 from lima.data.lanes import random_generator
+from lima.evaluate.fractions import LabelList
 from lima.evaluate.metrics import IGNORED
 from lima.evaluate.probe_features import labels_of
-from lima.evaluate.segmentation.fractions import LabelList
 from lima.evaluate.segmentation.losses import segmentation_loss
 from lima.evaluate.segmentation.optimisation import SCHEDULES, build_optimiser, set_rates
 from lima.evaluate.segmentation.segmenter import Segmenter

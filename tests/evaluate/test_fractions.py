@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lima.evaluate.segmentation.fractions import LabelFraction, LabelList, check_one_rule, hash_of_tokens
+from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule, hash_of_tokens
 from lima.scene import Frame, Sequence
 
 
