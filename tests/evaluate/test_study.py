@@ -14,7 +14,8 @@ import pytest
 
 from lima.config import SegmentationConfig
 from lima.evaluate import study as studies
-from lima.evaluate.study import Column, Metrics, Start, Training, mean, run_study, spread, starts_of
+from lima.evaluate.scores import mean, spread
+from lima.evaluate.study import Column, Metrics, Start, Training, run_study, starts_of
 from lima.train.interruption import Interrupted, StopSignals
 from tests.evaluate.segmentation.made_up import Drive, MadeUpDataset
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from html import escape
 
 from lima.evaluate.charts import Scale, scale_over
-from lima.evaluate.scores import title_of
-from lima.evaluate.study import SomeCell, Study, mean, percent_of, spread
+from lima.evaluate.scores import mean, spread, title_of
+from lima.evaluate.study import SomeCell, Study, percent_of
 
 WIDTH, HEIGHT = 640.0, 360.0
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 150.0, 18.0, 48.0

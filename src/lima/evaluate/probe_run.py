@@ -17,7 +17,7 @@ from lima.evaluate.probe import labelled_split, probe
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import save_probe
 from lima.evaluate.runs import random_student, read_run
-from lima.evaluate.scores import read_metrics
+from lima.evaluate.scores import plus_minus, read_metrics
 from lima.train.run_folder import package_versions, write_atomically
 
 RANDOM = "random"
@@ -33,7 +33,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
     with opened(data, config.at_gap, config.skip_bad) as dataset:
         split = labelled_split(dataset, config)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        say(f"{split.how}; {len(config.seeds)} seeds")
+        say(f"{split.how}; {len(config.seeds)} seed{'s' * (len(config.seeds) > 1)}")
         students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
         scores = {}
         for name, student in students.items():
@@ -41,7 +41,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
             (run_folder / "probes").mkdir(exist_ok=True)
             save_probe(run_folder / "probes" / f"{name}.safetensors", result.probes[0])
             scores[name] = result.as_dict()
-            say(f"{name:>16}  {result.miou:5.2f} ± {result.miou_std:.2f} % mIoU")
+            say(f"{name:>16}  {plus_minus(result.miou, result.miou_std, 2)} % mIoU")
     metrics = {
         "command": "probe",
         "config": {**asdict(config), "data": str(data.resolve())},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +82,18 @@ def plus_minus(mean: float, std: float | None, digits: int = 1) -> str:
     if std is None or math.isnan(std):
         return f"{mean:.{digits}f}"
     return f"{mean:.{digits}f} ± {std:.{digits}f}"
+
+
+def mean(values: Series[float]) -> float:
+    """Of those that are there; NaN where none is."""
+    there = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(there) if there else math.nan
+
+
+def spread(values: Series[float]) -> float:
+    """The sample standard deviation of those that are there; NaN for fewer than two."""
+    there = [value for value in values if not math.isnan(value)]
+    return statistics.stdev(there) if len(there) > 1 else math.nan
 
 
 def number(value: float | None) -> float:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-import statistics
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
@@ -260,18 +258,6 @@ def _finished(task: Task[SomeCell], training: Training) -> Metrics:
             f"or remove it"
         )
     return metrics
-
-
-def mean(values: Series[float]) -> float:
-    """Of those that are there; NaN where none is."""
-    there = [value for value in values if not math.isnan(value)]
-    return statistics.fmean(there) if there else math.nan
-
-
-def spread(values: Series[float]) -> float:
-    """The sample standard deviation of those that are there; NaN for fewer than two."""
-    there = [value for value in values if not math.isnan(value)]
-    return statistics.stdev(there) if len(there) > 1 else math.nan
 
 
 def percent_of(column: Column) -> float:

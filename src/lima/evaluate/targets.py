@@ -17,6 +17,7 @@ from lima.data.pairs import pairs_from_frame
 from lima.datasets.readable import opened
 from lima.evaluate.probe import ProbeResult, labelled_split, probe
 from lima.evaluate.probe_features import FeatureSource, target_features
+from lima.evaluate.scores import plus_minus
 from lima.method.cross_view import PointFeatures
 from lima.scene import Frame
 from lima.teachers import load_teacher
@@ -39,8 +40,8 @@ class TargetScore:
         return (
             f"k = {method.frames:<3} {sweeps}{method.aggregation:<10} {method.association:<8} "
             f"occlusion test {'on ' if method.occlusion_test else 'off'}  "
-            f"seen now {self.seen.miou:5.2f} ± {self.seen.miou_std:.2f}  "
-            f"all with a target {self.known.miou:5.2f} ± {self.known.miou_std:.2f}  ({share:.1f} % of the points)"
+            f"seen now {plus_minus(self.seen.miou, self.seen.miou_std, 2)}  "
+            f"all with a target {plus_minus(self.known.miou, self.known.miou_std, 2)}  ({share:.1f} % of the points)"
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping
 from collections.abc import Sequence as Series
@@ -26,7 +25,8 @@ from lima.evaluate.corruptions.robo3d import (
 )
 from lima.evaluate.page import Picture, Section, gallery, page, paragraph, table
 from lima.evaluate.runs import TITLES
-from lima.evaluate.segmentation.scoring import SegmentationScores, json_number, scores_from_confusion
+from lima.evaluate.scores import json_number, plus_minus, spread
+from lima.evaluate.segmentation.scoring import SegmentationScores, scores_from_confusion
 
 UNREAL_WORDS = """Points that fog, snow or crosstalk made are not scored; points that a corruption took away are not
 there to be scored. One confusion matrix over the split for each corruption, severity and seed."""
@@ -94,11 +94,6 @@ class RobustnessScores:
         }
 
 
-def spread(values: Series[float]) -> float:
-    """Sample standard deviation; NaN of one value."""
-    return statistics.stdev(values) if len(values) > 1 else math.nan
-
-
 def rows(scores: RobustnessScores, baseline: Baseline | None) -> list[list[str]]:
     """A row of words per corruption: its name, mIoU at every severity, their mean, RR and, with a baseline, CE."""
     made = []
@@ -106,8 +101,7 @@ def rows(scores: RobustnessScores, baseline: Baseline | None) -> list[list[str]]
         row = [name.replace("_", " ")]
         for severity in SEVERITIES:
             each = scores.seeds(name, severity)
-            std = spread(each)
-            row.append(f"{statistics.fmean(each):.2f}" + ("" if math.isnan(std) else f" ± {std:.2f}"))
+            row.append(plus_minus(statistics.fmean(each), spread(each), 2))
         mious = scores.mious[name]
         row += [f"{statistics.fmean(mious):.2f}", f"{resilience_rate(mious, scores.clean.miou):.1f}"]
         if baseline is not None:

@@ -13,8 +13,8 @@ from lima.config import DetectConfig, DetectionConfig
 from lima.encoder import load_encoder
 from lima.evaluate.detection.detect import detect
 from lima.evaluate.detection.detector import student_for_detection
-from lima.evaluate.scores import json_number, number
-from lima.evaluate.study import Metrics, Training, mean, spread
+from lima.evaluate.scores import json_number, mean, number, spread
+from lima.evaluate.study import Metrics, Training
 from lima.train.interruption import StopSignals
 
 

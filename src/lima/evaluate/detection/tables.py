@@ -26,8 +26,8 @@ from lima.evaluate.page import (
     table,
     tabs,
 )
-from lima.evaluate.scores import plus_minus, title_of
-from lima.evaluate.study import Column, Start, Study, mean, spread
+from lima.evaluate.scores import mean, plus_minus, spread, title_of
+from lima.evaluate.study import Column, Start, Study
 from lima.evaluate.study_page import in_columns, label_tables, making, seeds_in_words, value_tables
 
 KEYFRAMES_SHOWN = 2

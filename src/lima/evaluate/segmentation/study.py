@@ -9,9 +9,9 @@ from typing import Any
 
 from lima.config import FinetuneConfig, SegmentationConfig
 from lima.encoder import load_encoder
-from lima.evaluate.scores import json_number, number
+from lima.evaluate.scores import json_number, mean, number, spread
 from lima.evaluate.segmentation.finetune import finetune
-from lima.evaluate.study import Metrics, Training, mean, spread
+from lima.evaluate.study import Metrics, Training
 from lima.train.interruption import StopSignals
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from lima.config import SegmentationConfig
 from lima.evaluate.page import Section, folded, page, paragraph, table
-from lima.evaluate.scores import plus_minus, title_of
+from lima.evaluate.scores import mean, plus_minus, spread, title_of
 from lima.evaluate.segmentation.study import SegmentationCell
-from lima.evaluate.study import Study, mean, spread
+from lima.evaluate.study import Study
 from lima.evaluate.study_page import in_columns, label_tables, making, seeds_in_words, value_tables
 
 SCORED = """Scored on all original points of the validation drives with one confusion matrix, at the last epoch,
