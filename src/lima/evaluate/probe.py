@@ -8,7 +8,6 @@ backbone in every epoch, apart from half precision and from the points drawn per
 from __future__ import annotations
 
 import logging
-import math
 import statistics
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_p
 from lima.evaluate.nearest import nearest_point
 from lima.evaluate.probe_features import FeatureSource, collect, labels_of
 from lima.evaluate.probe_head import LinearProbe, fit
+from lima.evaluate.scores import json_number, mean, spread
 from lima.method.cross_view import PointFeatures
 from lima.scene import Dataset, Frame, Sequence
 
@@ -70,11 +70,11 @@ class ProbeResult:
     def as_dict(self) -> dict[str, Any]:
         """For `metrics.json`: null for NaN."""
         return {
-            "miou": _json(self.miou),
-            "miou_std": _json(self.miou_std),
-            "per_class": {name: _json(iou) for name, iou in self.per_class.items()},
-            "per_class_std": {name: _json(std) for name, std in self.per_class_std.items()},
-            "seeds": [_json(miou) for miou in self.seeds],
+            "miou": json_number(self.miou),
+            "miou_std": json_number(self.miou_std),
+            "per_class": {name: json_number(iou) for name, iou in self.per_class.items()},
+            "per_class_std": {name: json_number(std) for name, std in self.per_class_std.items()},
+            "seeds": [json_number(miou) for miou in self.seeds],
             "split": self.split,
             "train_frames": self.train_frames,
             "train_points": self.train_points,
@@ -188,9 +188,9 @@ def _result(
     del named[class_names[IGNORED]]
     return ProbeResult(
         miou=statistics.fmean(mious),
-        miou_std=_spread(mious),
-        per_class={name: _mean(ious) for name, ious in named.items()},
-        per_class_std={name: _spread(ious) for name, ious in named.items()},
+        miou_std=spread(mious),
+        per_class={name: mean(ious) for name, ious in named.items()},
+        per_class_std={name: spread(ious) for name, ious in named.items()},
         seeds=tuple(mious),
         split=split.how,
         train_frames=train_frames,
@@ -200,17 +200,3 @@ def _result(
         scored_points=int(confusions[0].sum()),
         probes=probes,
     )
-
-
-def _mean(values: Series[float]) -> float:
-    there = [value for value in values if not math.isnan(value)]
-    return statistics.fmean(there) if there else math.nan
-
-
-def _spread(values: Series[float]) -> float:
-    there = [value for value in values if not math.isnan(value)]
-    return statistics.stdev(there) if len(there) > 1 else math.nan
-
-
-def _json(value: float) -> float | None:
-    return None if math.isnan(value) else value

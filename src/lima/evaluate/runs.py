@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from lima.config import PretrainConfig
-from lima.evaluate.scores import TITLES
+from lima.encoder import load_encoder, read_student_config
+from lima.evaluate.scores import title_of
 from lima.students.student import Student, build_student
 from lima.train.run_folder import read_config
 
@@ -28,7 +29,7 @@ class ReportedRun:
     @property
     def title(self) -> str:
         """The name as it is printed."""
-        return TITLES.get(self.name, self.name)
+        return title_of(self.name)
 
 
 def read_run(folder: Path) -> ReportedRun:
@@ -50,3 +51,11 @@ def random_student(config: PretrainConfig) -> Student:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return build_student(config.student)
+
+
+def starting_student(run: Path, start: Literal["pretrained", "random"], seed: int) -> Student:
+    """The student of a run, ready to learn on, or a fresh one of its shape, which the seed decides."""
+    if start == "pretrained":
+        return load_encoder(run).student.train().requires_grad_(True)
+    torch.manual_seed(seed)
+    return build_student(read_student_config(run))

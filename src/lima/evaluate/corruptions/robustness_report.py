@@ -24,8 +24,7 @@ from lima.evaluate.corruptions.robo3d import (
     resilience_rate,
 )
 from lima.evaluate.page import Picture, Section, gallery, page, paragraph, table
-from lima.evaluate.runs import TITLES
-from lima.evaluate.scores import json_number, plus_minus, spread
+from lima.evaluate.scores import json_number, plus_minus, spread, title_of
 from lima.evaluate.segmentation.scoring import SegmentationScores, scores_from_confusion
 
 UNREAL_WORDS = """Points that fog, snow or crosstalk made are not scored; points that a corruption took away are not
@@ -158,7 +157,7 @@ def report_page(
         ),
         Section("sheet", "The corruptions", paragraph(SHEET_WORDS) + gallery([Picture("all 24", sheet)], 1)),
     ]
-    return page(f"Robustness of {TITLES.get(name, name)}", paragraph(f"Measured on {set_name}."), content)
+    return page(f"Robustness of {title_of(name)}", paragraph(f"Measured on {set_name}."), content)
 
 
 def _error(mious: Series[float], name: str, baseline: Baseline | None) -> float | None:

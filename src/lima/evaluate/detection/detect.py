@@ -12,7 +12,7 @@ import torch
 
 from lima.config import DetectConfig, DetectionConfig
 from lima.datasets import open_dataset
-from lima.encoder import load_encoder, read_student_config
+from lima.encoder import read_student_config
 from lima.evaluate.detection.detector import Detector, save_detector, student_for_detection
 from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.pictures import detection_picture
@@ -20,7 +20,7 @@ from lima.evaluate.detection.scoring import Detections, detect_split, found_in
 from lima.evaluate.detection.sweeps import SweepHistory
 from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
-from lima.students.student import build_student
+from lima.evaluate.runs import starting_student
 from lima.train.interruption import StopSignals
 from lima.train.loop import learn
 from lima.train.processes import start_processes
@@ -96,10 +96,7 @@ def detect(
 
 def start_detector(run: Path, config: DetectConfig) -> Detector:
     """The student of the run, or a fresh one of its shape, under a fresh head. The seed decides what is fresh."""
-    torch.manual_seed(config.seed)
-    student = student_for_detection(build_student(read_student_config(run)))
-    if config.start == "pretrained":
-        student.load_state_dict(load_encoder(run).student.state_dict())
+    student = student_for_detection(starting_student(run, config.start, config.seed))
     torch.manual_seed(config.seed)  # the head is the same whatever the student
     return Detector(student, config.learning.detector)
 

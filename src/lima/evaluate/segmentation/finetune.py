@@ -13,14 +13,14 @@ import torch
 from lima.config import FinetuneConfig
 from lima.datasets import open_dataset
 from lima.datasets.progress import CountLines
-from lima.encoder import load_encoder, read_student_config
+from lima.encoder import read_student_config
 from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
+from lima.evaluate.runs import starting_student
 from lima.evaluate.segmentation.learner import Learner
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import Segmenter, save_segmenter
 from lima.scene import Dataset
-from lima.students.student import Student, build_student
 from lima.train.interruption import StopSignals
 from lima.train.loop import Say, learn
 from lima.train.processes import start_processes
@@ -87,10 +87,7 @@ def finetune(
 
 def start_segmenter(run: Path, dataset: Dataset, config: FinetuneConfig) -> Segmenter:
     """The student of the run, or a fresh one of its shape, with a fresh head. The seed decides what is fresh."""
-    torch.manual_seed(config.seed)
-    student: Student = build_student(read_student_config(run))
-    if config.start == "pretrained":
-        student.load_state_dict(load_encoder(run).student.state_dict())
+    student = starting_student(run, config.start, config.seed)
     torch.manual_seed(config.seed)  # the head is the same whatever the student
     return Segmenter(student, dataset.class_names, config.learning.head)
 
