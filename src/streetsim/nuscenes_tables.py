@@ -77,16 +77,22 @@ def quaternion(rotation: NDArray[np.float64]) -> list[float]:
 
 
 class SceneTables:
-    """The records of one scene, linked as they are added in the order of time."""
+    """The records of one scene, linked as they are added in the order of time.
 
-    def __init__(self, name: str, rig: Rig, keyframes: int, description: str, location: str, logfile: str) -> None:
-        self.name = name
+    Tokens come from its name and its recording's `identity`: drives of two simulations share none, the same drive
+    simulated twice has the same.
+    """
+
+    def __init__(
+        self, name: str, identity: str, rig: Rig, keyframes: int, description: str, location: str, logfile: str
+    ) -> None:
+        self._scene = token(name, identity)
         self.records: dict[str, list[Record]] = {table: [] for table in PER_SCENE}
         self._last_data: dict[str, Record] = {}
         self._last_annotation: dict[int, Record] = {}
         self._instances: dict[int, Record] = {}
-        self.samples = [token(name, "sample", index) for index in range(keyframes)]
-        log_token, map_token = token(name, "log"), token(name, "map")
+        self.samples = [token(self._scene, "sample", index) for index in range(keyframes)]
+        log_token, map_token = token(self._scene, "log"), token(self._scene, "map")
         self.map_file = f"maps/{map_token}.png"
         self.records["log"].append(
             {
@@ -102,7 +108,7 @@ class SceneTables:
         )
         self.records["scene"].append(
             {
-                "token": token(name, "scene"),
+                "token": token(self._scene, "scene"),
                 "log_token": log_token,
                 "nbr_samples": keyframes,
                 "first_sample_token": self.samples[0],
@@ -120,7 +126,7 @@ class SceneTables:
     ) -> None:
         self.records["calibrated_sensor"].append(
             {
-                "token": token(self.name, "calibration", channel),
+                "token": token(self._scene, "calibration", channel),
                 "sensor_token": token("sensor", channel),
                 "translation": ego_from_sensor[:3, 3].tolist(),
                 "rotation": quaternion(ego_from_sensor[:3, :3]),
@@ -136,7 +142,7 @@ class SceneTables:
                 "timestamp": timestamp_us,
                 "prev": self.samples[index - 1] if index else "",
                 "next": self.samples[index + 1] if index + 1 < len(self.samples) else "",
-                "scene_token": token(self.name, "scene"),
+                "scene_token": token(self._scene, "scene"),
             }
         )
 
@@ -151,8 +157,8 @@ class SceneTables:
         size_px: tuple[int, int] = (0, 0),
     ) -> str:
         """A file of a sensor with the pose of the vehicle at its time; returns its token. `size_px`: width, height."""
-        data_token = token(self.name, "data", channel, timestamp_us)
-        pose_token = token(self.name, "pose", channel, timestamp_us)
+        data_token = token(self._scene, "data", channel, timestamp_us)
+        pose_token = token(self._scene, "pose", channel, timestamp_us)
         self.records["ego_pose"].append(
             {
                 "token": pose_token,
@@ -166,7 +172,7 @@ class SceneTables:
             "token": data_token,
             "sample_token": self.samples[sample],
             "ego_pose_token": pose_token,
-            "calibrated_sensor_token": token(self.name, "calibration", channel),
+            "calibrated_sensor_token": token(self._scene, "calibration", channel),
             "timestamp": timestamp_us,
             "fileformat": "jpg" if filename.endswith(".jpg") else "pcd",
             "is_key_frame": is_key_frame,
@@ -189,8 +195,8 @@ class SceneTables:
     def add_annotation(self, annotation: Annotation, index: int) -> None:
         """A box in keyframe `index`."""
         box = annotation.box
-        instance_token = token(self.name, "instance", box.instance)
-        annotation_token = token(self.name, "annotation", box.instance, index)
+        instance_token = token(self._scene, "instance", box.instance)
+        annotation_token = token(self._scene, "annotation", box.instance, index)
         level = 1 + int(np.clip((annotation.visible_share - 0.2) / 0.2, 0, 3))
         before = self._last_annotation.get(box.instance)
         record = {

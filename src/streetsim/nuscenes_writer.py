@@ -44,7 +44,7 @@ def write_scene(
     rig = recording.rig
     location = "sim-" + kind.split(",")[0]
     log = f"{location}-{name}"
-    tables = SceneTables(name, rig, recording.keyframes, kind, location, log)
+    tables = SceneTables(name, recording.identity, rig, recording.keyframes, kind, location, log)
     channels = [rig.lidar.name, *(camera.name for camera in rig.cameras)]
     subfolders = ["maps", f"lidarseg/{version}", *(f"samples/{channel}" for channel in channels)]
     if recording.sweeps:

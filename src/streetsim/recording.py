@@ -71,13 +71,17 @@ class Keyframe:
 
 
 class Recording:
-    """A drive through one town; iterating over it takes the pictures and scans."""
+    """A drive through one town; iterating over it takes the pictures and scans.
+
+    identity: of the drive, a text that no drive of other settings has.
+    """
 
     def __init__(
         self, rig: Rig, town: str, weather: str, seed: int, keyframes: int, sweeps: int, samples_per_pixel: int
     ) -> None:
         self.rig, self.seed, self.keyframes, self.sweeps = rig, seed, keyframes, sweeps
         self.samples_per_pixel = samples_per_pixel
+        self.identity = repr((rig, town, weather, seed, keyframes, sweeps, samples_per_pixel))
         self.interval_s = 1.0 / rig.keyframes_per_s
         # a little longer than the last keyframe: its scene flow looks one interval ahead
         self.scenario = build_scenario(town, weather, seed, (keyframes + 1) * self.interval_s)

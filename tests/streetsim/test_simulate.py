@@ -12,10 +12,12 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from streetsim.config import SimulateConfig
+from streetsim.nuscenes_tables import PER_SCENE
 from streetsim.rigs import nuscenes_rig
 from streetsim.scene_plan import plan_scenes
 from streetsim.simulate import _claim, simulate
@@ -82,6 +84,26 @@ def test_again_changes_nothing_and_says_so(finished: Path, capsys: pytest.Captur
     simulate(finished, replace(TINY, workers=2))
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*.jpg")} == before
     assert "0 of 2 drives to simulate" in capsys.readouterr().err
+
+
+def tokens(folder: Path) -> set[str]:
+    tables = {name: json.loads((folder / "v1.0-mini" / f"{name}.json").read_text()) for name in PER_SCENE}
+    assert all(tables[name] for name in PER_SCENE)
+    return {record["token"] for records in tables.values() for record in records}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"weather": ("dusk",)}, {"town": ("euro",)}, {"image_height_px": 40}, {"samples_per_pixel": 2}],
+    ids=lambda change: next(iter(change)),
+)
+def test_drives_of_other_settings_share_no_token(finished: Path, change: dict[str, Any], tmp_path: Path) -> None:
+    simulate(tmp_path / "out", replace(TINY, **{"weather": ("clear",), **change}))
+    written = json.loads((tmp_path / "out" / "v1.0-mini" / "scene.json").read_text())
+    before = json.loads((finished / "v1.0-mini" / "scene.json").read_text())
+    assert [scene["name"] for scene in written] == [scene["name"] for scene in before]
+    assert tokens(tmp_path / "out").isdisjoint(tokens(finished))
 
 
 def test_other_settings_are_refused(finished: Path) -> None:

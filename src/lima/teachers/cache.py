@@ -36,7 +36,7 @@ class FeatureCache:
 
     Below `folder` there is one folder per teacher (its key) and image size, so that features of different settings
     never meet. A frame is known by its token; which cameras saw it, when and from where, is kept beside the features
-    and compared on reading, because a dataset that is simulated anew may use the same tokens again.
+    and compared on reading, because formats without tokens call frames by name and number, as another dataset may.
     """
 
     def __init__(self, folder: Path, teacher: Teacher, image_height_px: int, image_width_px: int) -> None:
