@@ -41,7 +41,7 @@ class Export:
     run_folder: Positional[Path]
     """folder of a pretraining run"""
     to: Literal["openpcdet", "mmdet3d", "pointcept", "hub", "onnx"]
-    """openpcdet takes a voxelnet, mmdet3d a minkunet, pointcept a spunet; hub and onnx take all"""
+    """openpcdet takes a voxelnet of width 1, mmdet3d a minkunet, pointcept a spunet; hub and onnx take all"""
     out: Path
     """file to write, for the hub a folder"""
     intensity_max: float = 1.0
