@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from lima.cli import parse
 from lima.commands.export import Encode, Export
+from lima.datasets.readable import KeptFrames
 from lima.encoder import load_encoder
 from lima.export.encoding import encode_dataset
 from lima.export.exporting import export_run
@@ -20,15 +22,34 @@ from tests.train.drives import Drive
 
 
 class Drives:
-    """A dataset of made-up drives."""
+    """A dataset of made-up drives, the last of which is the split val."""
 
-    name, class_names, split_names = "made up", ("ignored",), ("train",)
+    name, class_names, split_names = "made up", ("ignored",), ("train", "val")
 
     def __init__(self, *lengths: int) -> None:
         self.drives: list[Sequence] = [Drive(f"drive/{index}", length) for index, length in enumerate(lengths)]
 
     def sequences(self, split: str | None = None) -> list[Sequence]:
-        return self.drives
+        return {None: self.drives, "train": self.drives[:-1], "val": self.drives[-1:]}[split]
+
+
+class WithoutTheFirst(Drives):
+    """As `--skip-bad` gives them where the first frame of every drive cannot be read."""
+
+    def sequences(self, split: str | None = None) -> list[Sequence]:
+        whole = super().sequences(split)
+        return [KeptFrames(drive, tuple(range(1, len(drive))), lambda sequence: sequence) for drive in whole]
+
+
+def assert_every_file_is_its_token_s(out: Path, run: Path, data: Drives) -> None:
+    listed = json.loads((out / "encoding.json").read_text())["frames"]
+    frames = {token: drive.frame(index) for drive in data.drives for index, token in enumerate(drive.tokens)}
+    assert listed.keys() == frames.keys()
+    assert {str(file.relative_to(out)) for file in out.rglob("*.npy")} == set(listed.values())
+    encoder = load_encoder(run)
+    for token, frame in frames.items():
+        expected = encoder.encode(frame.sweep.points_lidar, frame.sweep.intensity).half().numpy()
+        assert np.array_equal(np.load(out / listed[token]), expected), token
 
 
 @pytest.mark.parametrize(
@@ -90,32 +111,63 @@ def test_onnx_is_written_and_compared(tmp_path: Path) -> None:
 
 
 def test_encoded_features_are_those_of_the_encoder_and_an_interrupted_run_is_completed(tmp_path: Path) -> None:
-    run = saved(tmp_path / "run", MINKUNET)
+    run, folder = saved(tmp_path / "run", MINKUNET), tmp_path / "data"
     data, out, said = Drives(3, 2), tmp_path / "features", []
-    encode_dataset(run, data, None, out, said.append)
+    encode_dataset(run, folder, data, None, out, said.append)
     index = json.loads((out / "encoding.json").read_text())
     assert list(index["frames"]) == [token for drive in data.drives for token in drive.tokens]
-    assert index["frames"]["drive/1-1"] == "drive_1/000001.npy"
-    sweep = data.drives[1].frame(1).sweep
-    expected = load_encoder(run).encode(sweep.points_lidar, sweep.intensity).half().numpy()
-    found = np.load(out / "drive_1" / "000001.npy")
-    assert found.dtype == np.float16
-    assert np.array_equal(found, expected)
+    assert index["frames"]["drive/1-1"] == "drive/1-1.npy"
+    assert index["data"] == str(folder)
+    assert np.load(out / "drive" / "1-1.npy").dtype == np.float16
+    assert_every_file_is_its_token_s(out, run, data)
     assert said[0].startswith("5 frames of about 300 points, 24 numbers each: 0.00 GB")
 
-    (out / "drive_1" / "000001.npy").unlink()
-    stamp = (out / "drive_0" / "000000.npy").stat().st_mtime_ns
-    encode_dataset(run, data, None, out, said.append)
-    assert np.array_equal(np.load(out / "drive_1" / "000001.npy"), expected)
-    assert (out / "drive_0" / "000000.npy").stat().st_mtime_ns == stamp
+    (out / "drive" / "1-1.npy").unlink()
+    stamp = (out / "drive" / "0-0.npy").stat().st_mtime_ns
+    encode_dataset(run, folder, data, None, out, said.append)
+    assert_every_file_is_its_token_s(out, run, data)
+    assert (out / "drive" / "0-0.npy").stat().st_mtime_ns == stamp
     assert said[-1].startswith("1 frames written, 4 were there")
 
-    with pytest.raises(ValueError, match="holds features of other weights"):
-        encode_dataset(saved(tmp_path / "other", SPUNET), data, None, out)
+
+def test_splits_and_frames_left_out_before_come_together(tmp_path: Path) -> None:
+    run, folder, out = saved(tmp_path / "run", MINKUNET), tmp_path / "data", tmp_path / "features"
+    said: list[str] = []
+    for split in ("train", "val"):
+        encode_dataset(run, folder, WithoutTheFirst(3, 2), split, out, said.append)
+    assert list(json.loads((out / "encoding.json").read_text())["frames"]) == ["drive/0-1", "drive/0-2", "drive/1-1"]
+    encode_dataset(run, folder, Drives(3, 2), None, out, said.append)
+    assert said[-1].startswith("2 frames written, 3 were there")
+    assert_every_file_is_its_token_s(out, run, Drives(3, 2))
+
+
+def test_what_an_interrupted_run_leaves_is_listed(tmp_path: Path) -> None:
+    run, out = saved(tmp_path / "run", MINKUNET), tmp_path / "features"
+
+    def stop(line: str) -> None:
+        if line == "drive/0: 3 frames":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_dataset(run, tmp_path / "data", Drives(3, 2), None, out, stop)
+    assert list(json.loads((out / "encoding.json").read_text())["frames"]) == ["drive/0-0", "drive/0-1", "drive/0-2"]
+
+
+def test_features_of_something_else_are_not_mixed_in(tmp_path: Path) -> None:
+    run, data, out = saved(tmp_path / "run", MINKUNET), Drives(1), tmp_path / "features"
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    encode_dataset(run, tmp_path / "data", data, None, out, lambda _: None)
+    encode_dataset(run, tmp_path / "link", data, None, out, lambda _: None)
+    before = (out / "encoding.json").read_text()
+    with pytest.raises(ValueError, match=r"features of something else \(data .*/data, now .*/elsewhere\): ch"):
+        encode_dataset(run, tmp_path / "elsewhere", data, None, out)
+    with pytest.raises(ValueError, match=r"something else \(run run, now other; weights_sha256 .*; dim 24"):
+        encode_dataset(saved(tmp_path / "other", replace(MINKUNET, width=0.125)), tmp_path / "data", data, None, out)
+    assert (out / "encoding.json").read_text() == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("")
     with pytest.raises(FileExistsError, match=r"is not empty and holds no encoding\.json"):
-        encode_dataset(run, data, None, tmp_path / "full")
+        encode_dataset(run, tmp_path / "data", data, None, tmp_path / "full")
 
 
 def test_the_commands() -> None:

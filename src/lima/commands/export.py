@@ -20,7 +20,7 @@ class Encode:
     data: Positional[Path]
     """folder of the dataset"""
     out: Path
-    """folder to write; an interrupted run is completed in it"""
+    """folder to write; an interrupted run is completed in it, another split of the same data is added to it"""
     split: str | None = None
     """train, val, …; every sequence when left out"""
     at_gap: AtGap = "raise"
@@ -31,7 +31,7 @@ class Encode:
         from lima.export.encoding import encode_dataset
 
         with opened(self.data, self.at_gap, self.skip_bad) as dataset:
-            encode_dataset(self.run_folder, dataset, self.split, self.out)
+            encode_dataset(self.run_folder, self.data, dataset, self.split, self.out)
 
 
 @dataclass(frozen=True)
