@@ -76,6 +76,15 @@ def test_another_width_is_in_the_configuration(library: Library, config: Student
     assert NARROW_SETTINGS[library] in export.settings
 
 
+def test_pointcept_s_last_layer_is_left_to_its_model() -> None:
+    """SpUNet-v1m1 takes no default for num_classes, and with 0 classes gives the features, of which a head must know
+    the number."""
+    export = export_to("pointcept", unsettled(SPUNET), SPUNET)
+    assert "num_classes=0," in export.settings
+    assert export.settings.endswith("backbone_out_channels=24")
+    assert not [key for key in export.weights if key.startswith("final")]
+
+
 def test_openpcdet_takes_one_width_alone() -> None:
     """Its channels are written into its code."""
     half = replace(VOXELNET, width=0.5)

@@ -102,8 +102,9 @@ def _pointcept(network: SpUNet, scale: Tensor, blocks: tuple[int, ...], width: f
         axes="xyz",
         prefix="module.backbone.",
         settings=(
-            f"backbone=dict(type='SpUNet-v1m1', in_channels={len(scale)}, base_channels={stem}, "
-            f"channels={tuple(planes)}, layers={tuple(blocks)}), feat_keys=('coord', 'strength')"
+            f"backbone=dict(type='SpUNet-v1m1', in_channels={len(scale)}, num_classes=0, base_channels={stem}, "
+            f"channels={tuple(planes)}, layers={tuple(blocks)}), feat_keys=('coord', 'strength'); num_classes=0 leaves "
+            f"the last layer to the model around it, such as DefaultSegmentorV2 with backbone_out_channels={planes[-1]}"
         ),
         container=lambda weights: {"state_dict": weights},
     )
