@@ -20,6 +20,14 @@ from lima.scene import Sequence
 from tests.export.students import MINKUNET, SPUNET, VOXELNET, saved
 from tests.train.drives import Drive
 
+RECORD = {
+    "command": "pretrain",
+    "data": "/somewhere/streets",
+    "config": {"teacher": {"name": "facebook/dinov2-small"}, "split": "train"},
+    "keyframes": ["a", "b", "c"],
+    "versions": {"torch": "2.13.0"},
+}
+
 
 class Drives:
     """A dataset of made-up drives, the last of which is the split val."""
@@ -69,13 +77,7 @@ def test_a_file_that_torch_loads_safely(tmp_path: Path, to: str, config: object,
 
 def test_the_hub_folder_loads_and_says_where_it_comes_from(tmp_path: Path) -> None:
     run = saved(tmp_path / "run", MINKUNET)
-    record = {
-        "data": "/somewhere/streets",
-        "config": {"teacher": {"name": "facebook/dinov2-small"}, "split": "train"},
-        "keyframes": ["a", "b", "c"],
-        "versions": {"torch": "2.13.0"},
-    }
-    (run / "config.json").write_text(json.dumps(record))
+    (run / "config.json").write_text(json.dumps(RECORD))
     entry = {"miou": 25.18, "miou_std": 0.27, "per_class": {}, "split": "learned on 9, scored on 3"}
     (run / "metrics.json").write_text(json.dumps({"results": {"linear_probe": {"lima": entry}}}))
     with pytest.raises(ValueError, match=r"asks for a licence, --licence"):
@@ -93,10 +95,30 @@ def test_the_hub_folder_loads_and_says_where_it_comes_from(tmp_path: Path) -> No
     ):
         assert words in card
     assert "/somewhere" not in card
-    (run / "config.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"config\.json is missing: the card tells"):
-        export_run(run, "hub", tmp_path / "again", licence="mit")
-    assert not (tmp_path / "again").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "run"]
+
+
+def test_the_hub_takes_pretraining_runs_and_leaves_nothing_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = saved(tmp_path / "run", MINKUNET), tmp_path / "new" / "hub"
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing: .* a pretraining run \(lima pretrain\)"):
+        export_run(run, "hub", out, licence="mit")
+    finetuned = {**RECORD, "command": "finetune", "config": {"split": "train"}, "started_from": "/runs/lima"}
+    (run / "config.json").write_text(json.dumps(finetuned))
+    with pytest.raises(ValueError, match=r"folder of lima finetune, .*; the one it started from is /runs/lima$"):
+        export_run(run, "hub", out, licence="mit")
+    assert not any((tmp_path / "new").iterdir())
+
+    (run / "config.json").write_text(json.dumps(RECORD))
+
+    def disk_full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("lima.export.hub.os.replace", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        export_run(run, "hub", out, licence="mit")
+    assert not any((tmp_path / "new").iterdir())
 
 
 def test_onnx_is_written_and_compared(tmp_path: Path) -> None:

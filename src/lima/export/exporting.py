@@ -81,7 +81,7 @@ def _export_to_library(
     write_beside(out, lambda path: torch.save(export.checkpoint(), path))
     say(f"{out}: inputs are metres and intensity up to {intensity_max:g}; the configuration must say {export.settings}")
     if isinstance(student.backbone, VoxelNet):
-        say("conv_out, which makes the map from above, is not reached by pretraining: its weights are as they began")
+        say("conv_out, which makes the map from above, is not reached by pretraining: only detection has taught it")
 
 
 def _export_onnx(
