@@ -57,7 +57,11 @@ class Encoder:
         than the student's range get zeros. Raises ValueError for other shapes, NaN, or an intensity beyond 0 … 1.
         """
         if isinstance(points, (Tensor, np.ndarray)):
-            assert intensity is None or isinstance(intensity, (Tensor, np.ndarray))
+            if not (intensity is None or isinstance(intensity, (Tensor, np.ndarray))):
+                raise ValueError(
+                    f"intensity must be a tensor or an array, ({len(points)},), as the points beside it, got a "
+                    f"{type(intensity).__name__}: lists are for several sweeps"
+                )
             return self.encode_batch(Batch.from_points(*[[part] for part in _sweep(points, intensity)]))
         if intensity is not None and len(intensity) != len(points):
             raise ValueError(f"{len(points)} sweeps of points do not go with {len(intensity)} of intensities")
