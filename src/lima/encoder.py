@@ -125,8 +125,7 @@ def load_encoder(path: Path | str) -> Encoder:
     Raises FileNotFoundError where a file is missing, and ValueError where the description is not one, was written
     for other inputs than this version computes, or does not fit the weights.
     """
-    path = Path(path)
-    folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
+    folder = encoder_folder(Path(path))
     for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -136,6 +135,11 @@ def load_encoder(path: Path | str) -> Encoder:
     student = build_student(read_student_config(folder))
     _load_weights(student, folder / WEIGHTS_FILE)
     return Encoder(student)
+
+
+def encoder_folder(path: Path) -> Path:
+    """The folder that `load_encoder` reads for a path: itself, or that of the student.safetensors or student.json."""
+    return path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
 
 
 def write_beside(path: Path, write: Callable[[Path], object]) -> None:

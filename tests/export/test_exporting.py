@@ -70,6 +70,7 @@ def test_a_file_that_torch_loads_safely(tmp_path: Path, to: str, config: object,
     export_run(run, to, tmp_path / "out" / "weights.pth", say=said.append)  # type: ignore[arg-type]
     assert outer in torch.load(tmp_path / "out" / "weights.pth", weights_only=True)
     assert "100.0 % matched" in said[0]
+    export_run(run / "student.json", to, tmp_path / "same.pth", say=said.append)  # type: ignore[arg-type]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["weights.pth"]
     with pytest.raises(FileExistsError, match=r"weights\.pth exists"):
         export_run(run, to, tmp_path / "out" / "weights.pth")  # type: ignore[arg-type]
@@ -134,7 +135,8 @@ def test_onnx_is_written_and_compared(tmp_path: Path) -> None:
 
 def test_encoded_features_are_those_of_the_encoder_and_an_interrupted_run_is_completed(tmp_path: Path) -> None:
     run, folder = saved(tmp_path / "run", MINKUNET), tmp_path / "data"
-    data, out, said = Drives(3, 2), tmp_path / "features", []
+    data, out = Drives(3, 2), tmp_path / "features"
+    said: list[str] = []
     encode_dataset(run, folder, data, None, out, said.append)
     index = json.loads((out / "encoding.json").read_text())
     assert list(index["frames"]) == [token for drive in data.drives for token in drive.tokens]
@@ -180,6 +182,7 @@ def test_features_of_something_else_are_not_mixed_in(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "data")
     encode_dataset(run, tmp_path / "data", data, None, out, lambda _: None)
     encode_dataset(run, tmp_path / "link", data, None, out, lambda _: None)
+    encode_dataset(run / "student.safetensors", tmp_path / "data", data, None, out, lambda _: None)
     before = (out / "encoding.json").read_text()
     with pytest.raises(ValueError, match=r"features of something else \(data .*/data, now .*/elsewhere\): ch"):
         encode_dataset(run, tmp_path / "elsewhere", data, None, out)

@@ -88,8 +88,8 @@ def test_tables_of_a_voxelnet_by_definition() -> None:
         x, y, z = ((n + 2 * p - k) // s + 1 for n, p, k, s in zip(box, pad, size, step, strict=True))
         box = (x, y, z)
         every = list(itertools.product(range(2), *map(range, box)))
-        reached = (table_in_loops(every, fine, step, size, pad) < len(fine)).any(axis=1)
-        coarse = [cell for cell, there in zip(every, reached, strict=True) if there]
+        reached = np.any(table_in_loops(every, fine, step, size, pad) < len(fine), axis=1)
+        coarse = [cell for cell, there in zip(every, reached.tolist(), strict=True) if there]
         assert np.array_equal(tables[f"down_{level}"], table_in_loops(coarse, fine, step, size, pad))
         fine = coarse
     assert [*heights, box[2]] == [41, 21, 11, 5, 2]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lima.encoder import WEIGHTS_FILE, Encoder, load_encoder, write_beside
+from lima.encoder import WEIGHTS_FILE, Encoder, encoder_folder, load_encoder, write_beside
 from lima.scene import Batch, Dataset, Frame
 
 INDEX_FILE = "encoding.json"
@@ -27,6 +27,7 @@ def encode_dataset(
     has zeros. A folder that holds other frames of the same data already, from the same weights, is completed. Raises
     ValueError where it is from other data or weights, or where features do not fit half precision.
     """
+    run = encoder_folder(run)
     encoder = load_encoder(run)
     if torch.cuda.is_available():
         encoder.to("cuda")

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lima.config import StudentConfig
-from lima.encoder import load_encoder, read_student_config, write_beside
+from lima.encoder import encoder_folder, load_encoder, read_student_config, write_beside
 from lima.export.hub import write_hub_folder
 from lima.export.libraries import Library, export_to, raw_input_scale
 from lima.export.onnx_networks import INPUT, graph_of, tables_of
@@ -41,6 +41,7 @@ def export_run(
     """
     if out.exists():
         raise FileExistsError(f"{out} exists: remove it, or choose another --out")
+    run = encoder_folder(run)
     config = read_student_config(run)
     student = load_encoder(run).student
     out.parent.mkdir(parents=True, exist_ok=True)
