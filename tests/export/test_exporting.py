@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lima.commands.export import Encode, Export
 from lima.datasets.readable import KeptFrames
 from lima.encoder import load_encoder
 from lima.export.encoding import encode_dataset
-from lima.export.exporting import export_run
+from lima.export.exporting import Destination, export_run
 from lima.scene import Sequence
 from tests.export.students import MINKUNET, SPUNET, VOXELNET, saved
 from tests.train.drives import Drive
@@ -81,8 +82,6 @@ def test_the_hub_folder_loads_and_says_where_it_comes_from(tmp_path: Path) -> No
     (run / "config.json").write_text(json.dumps(RECORD))
     entry = {"miou": 25.18, "miou_std": 0.27, "per_class": {}, "split": "learned on 9, scored on 3"}
     (run / "metrics.json").write_text(json.dumps({"results": {"linear_probe": {"lima": entry}}}))
-    with pytest.raises(ValueError, match=r"asks for a licence, --licence"):
-        export_run(run, "hub", tmp_path / "hub")
     export_run(run, "hub", tmp_path / "hub", licence="cc-by-nc-sa-4.0", say=lambda _: None)
     points = torch.rand(50, 4)
     assert torch.equal(load_encoder(tmp_path / "hub").encode(points), load_encoder(run).encode(points))
@@ -109,7 +108,7 @@ def test_the_hub_takes_pretraining_runs_and_leaves_nothing_where_it_fails(
     (run / "config.json").write_text(json.dumps(finetuned))
     with pytest.raises(ValueError, match=r"folder of lima finetune, .*; the one it started from is /runs/lima$"):
         export_run(run, "hub", out, licence="mit")
-    assert not any((tmp_path / "new").iterdir())
+    assert not (tmp_path / "new").exists()
 
     (run / "config.json").write_text(json.dumps(RECORD))
 
@@ -120,6 +119,28 @@ def test_the_hub_takes_pretraining_runs_and_leaves_nothing_where_it_fails(
     with pytest.raises(OSError, match="No space left"):
         export_run(run, "hub", out, licence="mit")
     assert not any((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("to", "settings", "words"),
+    [
+        (
+            "hub",
+            {"licence": "mit", "intensity_max": 255.0},
+            r"--intensity-max 255 is for other .*0 to 1\. Leave it out",
+        ),
+        ("hub", {}, r"the hub asks for a licence, --licence \(such as"),
+        ("onnx", {"licence": "mit"}, "--licence mit is for the card of the hub: a file for onnx has no place for it"),
+        ("mmdet3d", {"licence": "mit"}, "--licence mit is for the card of the hub: a file for mmdet3d has no place"),
+    ],
+)
+def test_settings_without_use_are_refused(
+    tmp_path: Path, to: Destination, settings: dict[str, Any], words: str
+) -> None:
+    run = saved(tmp_path / "run", MINKUNET)
+    with pytest.raises(ValueError, match=words):
+        export_run(run, to, tmp_path / "new" / "out", **settings)
+    assert not (tmp_path / "new").exists()
 
 
 def test_onnx_is_written_and_compared(tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ class Export:
     out: Path
     """file to write, for the hub a folder"""
     intensity_max: float = 1.0
-    """the intensity that means 1 in that library's data: 255 where it keeps bytes"""
+    """not for the hub: the intensity that means 1 in that library's data, 255 where it keeps bytes"""
     licence: str | None = None
-    """of the weights, for the hub's card: cc-by-nc-sa-4.0, apache-2.0, …"""
+    """for the hub alone, on its card: of the weights; cc-by-nc-sa-4.0, apache-2.0, …"""
 
     def run(self) -> None:
         from lima.export.exporting import export_run

@@ -58,6 +58,7 @@ def write_hub_folder(run: Path, out: Path, licence: str) -> None:
     Raises as `model_card`.
     """
     card = model_card(run, out.name, licence)
+    out.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f"{out.name}.part-", dir=out.parent) as beside:
         folder = Path(beside) / out.name
         folder.mkdir()
