@@ -141,6 +141,13 @@ def test_wrong_points_are_refused(student: Student, points: torch.Tensor, intens
         Encoder(student).encode(points, intensity)
 
 
+def test_a_list_is_not_the_intensity_of_one_sweep(student: Student) -> None:
+    points, intensity = sweep(50)
+    words = r"intensity must be a tensor or an array, \(50,\), as the points beside it, got a list: lists are for"
+    with pytest.raises(ValueError, match=words):
+        Encoder(student).encode(points, [intensity])  # type: ignore[call-overload]
+
+
 def test_no_points_give_no_features(student: Student) -> None:
     assert Encoder(student).encode(torch.zeros(0, 3), torch.zeros(0)).shape == (0, 24)
 

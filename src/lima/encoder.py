@@ -57,7 +57,11 @@ class Encoder:
         than the student's range get zeros. Raises ValueError for other shapes, NaN, or an intensity beyond 0 … 1.
         """
         if isinstance(points, (Tensor, np.ndarray)):
-            assert intensity is None or isinstance(intensity, (Tensor, np.ndarray))
+            if not (intensity is None or isinstance(intensity, (Tensor, np.ndarray))):
+                raise ValueError(
+                    f"intensity must be a tensor or an array, ({len(points)},), as the points beside it, got a "
+                    f"{type(intensity).__name__}: lists are for several sweeps"
+                )
             return self.encode_batch(Batch.from_points(*[[part] for part in _sweep(points, intensity)]))
         if intensity is not None and len(intensity) != len(points):
             raise ValueError(f"{len(points)} sweeps of points do not go with {len(intensity)} of intensities")
@@ -121,8 +125,7 @@ def load_encoder(path: Path | str) -> Encoder:
     Raises FileNotFoundError where a file is missing, and ValueError where the description is not one, was written
     for other inputs than this version computes, or does not fit the weights.
     """
-    path = Path(path)
-    folder = path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
+    folder = encoder_folder(Path(path))
     for name in (DESCRIPTION_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(
@@ -132,6 +135,11 @@ def load_encoder(path: Path | str) -> Encoder:
     student = build_student(read_student_config(folder))
     _load_weights(student, folder / WEIGHTS_FILE)
     return Encoder(student)
+
+
+def encoder_folder(path: Path) -> Path:
+    """The folder that `load_encoder` reads for a path: itself, or that of the student.safetensors or student.json."""
+    return path.parent if path.name in (WEIGHTS_FILE, DESCRIPTION_FILE) else path
 
 
 def write_beside(path: Path, write: Callable[[Path], object]) -> None:

@@ -13,7 +13,7 @@ from lima.students.student import Student, build_student
 
 MINKUNET = StudentConfig(backbone="minkunet18", width=0.25)
 SPUNET = StudentConfig(backbone="spunet18", width=0.25)
-VOXELNET = StudentConfig(backbone="voxelnet", width=0.5, voxel_size_m=0.5)
+VOXELNET = StudentConfig(backbone="voxelnet", voxel_size_m=0.5)
 
 
 def unsettled(config: StudentConfig) -> Student:

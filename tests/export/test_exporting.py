@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,24 +13,52 @@ import torch
 
 from lima.cli import parse
 from lima.commands.export import Encode, Export
+from lima.datasets.readable import KeptFrames
 from lima.encoder import load_encoder
 from lima.export.encoding import encode_dataset
-from lima.export.exporting import export_run
+from lima.export.exporting import Destination, export_run
 from lima.scene import Sequence
 from tests.export.students import MINKUNET, SPUNET, VOXELNET, saved
 from tests.train.drives import Drive
 
+RECORD = {
+    "command": "pretrain",
+    "data": "/somewhere/streets",
+    "config": {"teacher": {"name": "facebook/dinov2-small"}, "split": "train"},
+    "keyframes": ["a", "b", "c"],
+    "versions": {"torch": "2.13.0"},
+}
+
 
 class Drives:
-    """A dataset of made-up drives."""
+    """A dataset of made-up drives, the last of which is the split val."""
 
-    name, class_names, split_names = "made up", ("ignored",), ("train",)
+    name, class_names, split_names = "made up", ("ignored",), ("train", "val")
 
     def __init__(self, *lengths: int) -> None:
         self.drives: list[Sequence] = [Drive(f"drive/{index}", length) for index, length in enumerate(lengths)]
 
     def sequences(self, split: str | None = None) -> list[Sequence]:
-        return self.drives
+        return {None: self.drives, "train": self.drives[:-1], "val": self.drives[-1:]}[split]
+
+
+class WithoutTheFirst(Drives):
+    """As `--skip-bad` gives them where the first frame of every drive cannot be read."""
+
+    def sequences(self, split: str | None = None) -> list[Sequence]:
+        whole = super().sequences(split)
+        return [KeptFrames(drive, tuple(range(1, len(drive))), lambda sequence: sequence) for drive in whole]
+
+
+def assert_every_file_is_its_token_s(out: Path, run: Path, data: Drives) -> None:
+    listed = json.loads((out / "encoding.json").read_text())["frames"]
+    frames = {token: drive.frame(index) for drive in data.drives for index, token in enumerate(drive.tokens)}
+    assert listed.keys() == frames.keys()
+    assert {str(file.relative_to(out)) for file in out.rglob("*.npy")} == set(listed.values())
+    encoder = load_encoder(run)
+    for token, frame in frames.items():
+        expected = encoder.encode(frame.sweep.points_lidar, frame.sweep.intensity).half().numpy()
+        assert np.array_equal(np.load(out / listed[token]), expected), token
 
 
 @pytest.mark.parametrize(
@@ -41,6 +71,7 @@ def test_a_file_that_torch_loads_safely(tmp_path: Path, to: str, config: object,
     export_run(run, to, tmp_path / "out" / "weights.pth", say=said.append)  # type: ignore[arg-type]
     assert outer in torch.load(tmp_path / "out" / "weights.pth", weights_only=True)
     assert "100.0 % matched" in said[0]
+    export_run(run / "student.json", to, tmp_path / "same.pth", say=said.append)  # type: ignore[arg-type]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["weights.pth"]
     with pytest.raises(FileExistsError, match=r"weights\.pth exists"):
         export_run(run, to, tmp_path / "out" / "weights.pth")  # type: ignore[arg-type]
@@ -48,17 +79,9 @@ def test_a_file_that_torch_loads_safely(tmp_path: Path, to: str, config: object,
 
 def test_the_hub_folder_loads_and_says_where_it_comes_from(tmp_path: Path) -> None:
     run = saved(tmp_path / "run", MINKUNET)
-    record = {
-        "data": "/somewhere/streets",
-        "config": {"teacher": {"name": "facebook/dinov2-small"}, "split": "train"},
-        "keyframes": ["a", "b", "c"],
-        "versions": {"torch": "2.13.0"},
-    }
-    (run / "config.json").write_text(json.dumps(record))
+    (run / "config.json").write_text(json.dumps(RECORD))
     entry = {"miou": 25.18, "miou_std": 0.27, "per_class": {}, "split": "learned on 9, scored on 3"}
     (run / "metrics.json").write_text(json.dumps({"results": {"linear_probe": {"lima": entry}}}))
-    with pytest.raises(ValueError, match=r"asks for a licence, --licence"):
-        export_run(run, "hub", tmp_path / "hub")
     export_run(run, "hub", tmp_path / "hub", licence="cc-by-nc-sa-4.0", say=lambda _: None)
     points = torch.rand(50, 4)
     assert torch.equal(load_encoder(tmp_path / "hub").encode(points), load_encoder(run).encode(points))
@@ -72,10 +95,52 @@ def test_the_hub_folder_loads_and_says_where_it_comes_from(tmp_path: Path) -> No
     ):
         assert words in card
     assert "/somewhere" not in card
-    (run / "config.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"config\.json is missing: the card tells"):
-        export_run(run, "hub", tmp_path / "again", licence="mit")
-    assert not (tmp_path / "again").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "run"]
+
+
+def test_the_hub_takes_pretraining_runs_and_leaves_nothing_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, out = saved(tmp_path / "run", MINKUNET), tmp_path / "new" / "hub"
+    with pytest.raises(FileNotFoundError, match=r"config\.json is missing: .* a pretraining run \(lima pretrain\)"):
+        export_run(run, "hub", out, licence="mit")
+    finetuned = {**RECORD, "command": "finetune", "config": {"split": "train"}, "started_from": "/runs/lima"}
+    (run / "config.json").write_text(json.dumps(finetuned))
+    with pytest.raises(ValueError, match=r"folder of lima finetune, .*; the one it started from is /runs/lima$"):
+        export_run(run, "hub", out, licence="mit")
+    assert not (tmp_path / "new").exists()
+
+    (run / "config.json").write_text(json.dumps(RECORD))
+
+    def disk_full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr("lima.export.hub.os.replace", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        export_run(run, "hub", out, licence="mit")
+    assert not any((tmp_path / "new").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("to", "settings", "words"),
+    [
+        (
+            "hub",
+            {"licence": "mit", "intensity_max": 255.0},
+            r"--intensity-max 255 is for other .*0 to 1\. Leave it out",
+        ),
+        ("hub", {}, r"the hub asks for a licence, --licence \(such as"),
+        ("onnx", {"licence": "mit"}, "--licence mit is for the card of the hub: a file for onnx has no place for it"),
+        ("mmdet3d", {"licence": "mit"}, "--licence mit is for the card of the hub: a file for mmdet3d has no place"),
+    ],
+)
+def test_settings_without_use_are_refused(
+    tmp_path: Path, to: Destination, settings: dict[str, Any], words: str
+) -> None:
+    run = saved(tmp_path / "run", MINKUNET)
+    with pytest.raises(ValueError, match=words):
+        export_run(run, to, tmp_path / "new" / "out", **settings)
+    assert not (tmp_path / "new").exists()
 
 
 def test_onnx_is_written_and_compared(tmp_path: Path) -> None:
@@ -90,32 +155,65 @@ def test_onnx_is_written_and_compared(tmp_path: Path) -> None:
 
 
 def test_encoded_features_are_those_of_the_encoder_and_an_interrupted_run_is_completed(tmp_path: Path) -> None:
-    run = saved(tmp_path / "run", MINKUNET)
-    data, out, said = Drives(3, 2), tmp_path / "features", []
-    encode_dataset(run, data, None, out, said.append)
+    run, folder = saved(tmp_path / "run", MINKUNET), tmp_path / "data"
+    data, out = Drives(3, 2), tmp_path / "features"
+    said: list[str] = []
+    encode_dataset(run, folder, data, None, out, said.append)
     index = json.loads((out / "encoding.json").read_text())
     assert list(index["frames"]) == [token for drive in data.drives for token in drive.tokens]
-    assert index["frames"]["drive/1-1"] == "drive_1/000001.npy"
-    sweep = data.drives[1].frame(1).sweep
-    expected = load_encoder(run).encode(sweep.points_lidar, sweep.intensity).half().numpy()
-    found = np.load(out / "drive_1" / "000001.npy")
-    assert found.dtype == np.float16
-    assert np.array_equal(found, expected)
+    assert index["frames"]["drive/1-1"] == "drive/1-1.npy"
+    assert index["data"] == str(folder)
+    assert np.load(out / "drive" / "1-1.npy").dtype == np.float16
+    assert_every_file_is_its_token_s(out, run, data)
     assert said[0].startswith("5 frames of about 300 points, 24 numbers each: 0.00 GB")
 
-    (out / "drive_1" / "000001.npy").unlink()
-    stamp = (out / "drive_0" / "000000.npy").stat().st_mtime_ns
-    encode_dataset(run, data, None, out, said.append)
-    assert np.array_equal(np.load(out / "drive_1" / "000001.npy"), expected)
-    assert (out / "drive_0" / "000000.npy").stat().st_mtime_ns == stamp
+    (out / "drive" / "1-1.npy").unlink()
+    stamp = (out / "drive" / "0-0.npy").stat().st_mtime_ns
+    encode_dataset(run, folder, data, None, out, said.append)
+    assert_every_file_is_its_token_s(out, run, data)
+    assert (out / "drive" / "0-0.npy").stat().st_mtime_ns == stamp
     assert said[-1].startswith("1 frames written, 4 were there")
 
-    with pytest.raises(ValueError, match="holds features of other weights"):
-        encode_dataset(saved(tmp_path / "other", SPUNET), data, None, out)
+
+def test_splits_and_frames_left_out_before_come_together(tmp_path: Path) -> None:
+    run, folder, out = saved(tmp_path / "run", MINKUNET), tmp_path / "data", tmp_path / "features"
+    said: list[str] = []
+    for split in ("train", "val"):
+        encode_dataset(run, folder, WithoutTheFirst(3, 2), split, out, said.append)
+    assert list(json.loads((out / "encoding.json").read_text())["frames"]) == ["drive/0-1", "drive/0-2", "drive/1-1"]
+    encode_dataset(run, folder, Drives(3, 2), None, out, said.append)
+    assert said[-1].startswith("2 frames written, 3 were there")
+    assert_every_file_is_its_token_s(out, run, Drives(3, 2))
+
+
+def test_what_an_interrupted_run_leaves_is_listed(tmp_path: Path) -> None:
+    run, out = saved(tmp_path / "run", MINKUNET), tmp_path / "features"
+
+    def stop(line: str) -> None:
+        if line == "drive/0: 3 frames":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_dataset(run, tmp_path / "data", Drives(3, 2), None, out, stop)
+    assert list(json.loads((out / "encoding.json").read_text())["frames"]) == ["drive/0-0", "drive/0-1", "drive/0-2"]
+
+
+def test_features_of_something_else_are_not_mixed_in(tmp_path: Path) -> None:
+    run, data, out = saved(tmp_path / "run", MINKUNET), Drives(1), tmp_path / "features"
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    encode_dataset(run, tmp_path / "data", data, None, out, lambda _: None)
+    encode_dataset(run, tmp_path / "link", data, None, out, lambda _: None)
+    encode_dataset(run / "student.safetensors", tmp_path / "data", data, None, out, lambda _: None)
+    before = (out / "encoding.json").read_text()
+    with pytest.raises(ValueError, match=r"features of something else \(data .*/data, now .*/elsewhere\): ch"):
+        encode_dataset(run, tmp_path / "elsewhere", data, None, out)
+    with pytest.raises(ValueError, match=r"something else \(run run, now other; weights_sha256 .*; dim 24"):
+        encode_dataset(saved(tmp_path / "other", replace(MINKUNET, width=0.125)), tmp_path / "data", data, None, out)
+    assert (out / "encoding.json").read_text() == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("")
     with pytest.raises(FileExistsError, match=r"is not empty and holds no encoding\.json"):
-        encode_dataset(run, data, None, tmp_path / "full")
+        encode_dataset(run, tmp_path / "data", data, None, tmp_path / "full")
 
 
 def test_the_commands() -> None:

@@ -1,5 +1,6 @@
 """Oracles: spconv's forward, where it is installed (the rebuilt networks of mmdetection3d, Pointcept and OpenPCDet on
-its layers); keys written down from those libraries' checkpoints; arithmetic by hand for the layout."""
+its layers); keys and shapes written down from those libraries' networks with their own channels, a width of 1;
+arithmetic by hand for the layout."""
 
 from __future__ import annotations
 
@@ -24,26 +25,31 @@ PAIRS: list[tuple[Library, StudentConfig]] = [
 ]
 KEYS = {
     "mmdet3d": {
-        "backbone.conv_input.0.0.weight": (8, 3, 3, 3, 4),
-        "backbone.encoder.1.1.conv1.weight": (16, 3, 3, 3, 8),
-        "backbone.encoder.1.1.downsample.0.weight": (16, 1, 1, 1, 8),
-        "backbone.decoder.3.0.0.weight": (24, 2, 2, 2, 24),
-        "backbone.decoder.3.1.0.bn2.running_var": (24,),
+        "backbone.conv_input.0.0.weight": (32, 3, 3, 3, 4),
+        "backbone.encoder.1.1.conv1.weight": (64, 3, 3, 3, 32),
+        "backbone.encoder.1.1.downsample.0.weight": (64, 1, 1, 1, 32),
+        "backbone.decoder.3.0.0.weight": (96, 2, 2, 2, 96),
+        "backbone.decoder.3.1.0.bn2.running_var": (96,),
     },
     "pointcept": {
-        "module.backbone.conv_input.0.weight": (8, 5, 5, 5, 4),
-        "module.backbone.down.1.0.weight": (16, 2, 2, 2, 8),
-        "module.backbone.enc.3.block1.bn1.weight": (64,),
-        "module.backbone.up.0.0.weight": (24, 2, 2, 2, 24),
-        "module.backbone.dec.3.block0.proj.0.weight": (64, 1, 1, 1, 96),
+        "module.backbone.conv_input.0.weight": (32, 5, 5, 5, 4),
+        "module.backbone.down.1.0.weight": (64, 2, 2, 2, 32),
+        "module.backbone.enc.3.block1.bn1.weight": (256,),
+        "module.backbone.up.0.0.weight": (96, 2, 2, 2, 96),
+        "module.backbone.dec.3.block0.proj.0.weight": (256, 1, 1, 1, 384),
     },
     "openpcdet": {
-        "backbone_3d.conv_input.0.weight": (8, 3, 3, 3, 5),
-        "backbone_3d.conv1.0.conv1.bias": (8,),
-        "backbone_3d.conv4.0.0.weight": (64, 3, 3, 3, 32),
-        "backbone_3d.conv_out.0.weight": (64, 3, 1, 1, 64),
+        "backbone_3d.conv_input.0.weight": (16, 3, 3, 3, 5),
+        "backbone_3d.conv1.0.conv1.bias": (16,),
+        "backbone_3d.conv4.0.0.weight": (128, 3, 3, 3, 64),
+        "backbone_3d.conv_out.0.weight": (128, 3, 1, 1, 128),
         "backbone_3d.conv_out.1.num_batches_tracked": (),
     },
+}
+NARROW_SETTINGS = {
+    "mmdet3d": "base_channels=8, encoder_channels=[8, 16, 32, 64], encoder_blocks=[2, 2, 2, 2], "
+    "decoder_channels=[64, 32, 24, 24], decoder_blocks=[2, 2, 2, 2]",
+    "pointcept": "base_channels=8, channels=(8, 16, 32, 64, 64, 32, 24, 24), layers=(2, 2, 2, 2, 2, 2, 2, 2)",
 }
 
 
@@ -53,6 +59,7 @@ def scale_of(config: StudentConfig, intensity_max: float) -> torch.Tensor:
 
 @pytest.mark.parametrize(("library", "config"), PAIRS, ids=lambda value: getattr(value, "backbone", value))
 def test_every_key_finds_its_place(library: Library, config: StudentConfig) -> None:
+    config = replace(config, width=1.0)
     export = export_to(library, unsettled(config), config)
     match = match_keys(export)
     assert (match.share, match.missing, match.unknown, match.misshapen) == (1.0, (), (), ())
@@ -60,6 +67,33 @@ def test_every_key_finds_its_place(library: Library, config: StudentConfig) -> N
     weights = checkpoint["model_state" if library == "openpcdet" else "state_dict"]
     assert {key: tuple(weights[key].shape) for key in KEYS[library]} == KEYS[library]
     assert len(weights) == match.keys
+
+
+@pytest.mark.parametrize(("library", "config"), [("mmdet3d", MINKUNET), ("pointcept", SPUNET)])
+def test_another_width_is_in_the_configuration(library: Library, config: StudentConfig) -> None:
+    export = export_to(library, unsettled(config), config)
+    assert match_keys(export).share == 1.0
+    assert NARROW_SETTINGS[library] in export.settings
+
+
+def test_pointcept_s_last_layer_is_left_to_its_model() -> None:
+    """SpUNet-v1m1 takes no default for num_classes, and with 0 classes gives the features, of which a head must know
+    the number."""
+    export = export_to("pointcept", unsettled(SPUNET), SPUNET)
+    assert "num_classes=0," in export.settings
+    assert export.settings.endswith("backbone_out_channels=24")
+    assert not [key for key in export.weights if key.startswith("final")]
+
+
+def test_openpcdet_takes_one_width_alone() -> None:
+    """Its channels are written into its code."""
+    half = replace(VOXELNET, width=0.5)
+    words = (
+        r"openpcdet's VoxelResBackBone8x has 16, 32, 64, 128 channels and no setting for others, this student of width "
+        r"0\.5 has 8, 16, 32, 64: pretrain with --width 1 for it, or export to hub or onnx"
+    )
+    with pytest.raises(ValueError, match=words):
+        export_to("openpcdet", unsettled(half), half)
 
 
 @pytest.mark.parametrize(("library", "config"), PAIRS, ids=lambda value: getattr(value, "backbone", value))

@@ -20,7 +20,7 @@ class Encode:
     data: Positional[Path]
     """folder of the dataset"""
     out: Path
-    """folder to write; an interrupted run is completed in it"""
+    """folder to write; an interrupted run is completed in it, another split of the same data is added to it"""
     split: str | None = None
     """train, val, …; every sequence when left out"""
     at_gap: AtGap = "raise"
@@ -31,7 +31,7 @@ class Encode:
         from lima.export.encoding import encode_dataset
 
         with opened(self.data, self.at_gap, self.skip_bad) as dataset:
-            encode_dataset(self.run_folder, dataset, self.split, self.out)
+            encode_dataset(self.run_folder, self.data, dataset, self.split, self.out)
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Export:
     run_folder: Positional[Path]
     """folder of a pretraining run"""
     to: Literal["openpcdet", "mmdet3d", "pointcept", "hub", "onnx"]
-    """openpcdet takes a voxelnet, mmdet3d a minkunet, pointcept a spunet; hub and onnx take all"""
+    """openpcdet takes a voxelnet of width 1, mmdet3d a minkunet, pointcept a spunet; hub and onnx take all"""
     out: Path
     """file to write, for the hub a folder"""
     intensity_max: float = 1.0
-    """the intensity that means 1 in that library's data: 255 where it keeps bytes"""
+    """not for the hub: the intensity that means 1 in that library's data, 255 where it keeps bytes"""
     licence: str | None = None
-    """of the weights, for the hub's card: cc-by-nc-sa-4.0, apache-2.0, …"""
+    """for the hub alone, on its card: of the weights; cc-by-nc-sa-4.0, apache-2.0, …"""
 
     def run(self) -> None:
         from lima.export.exporting import export_run

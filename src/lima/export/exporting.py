@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from lima.config import StudentConfig
-from lima.encoder import load_encoder, read_student_config, write_beside
+from lima.encoder import encoder_folder, load_encoder, read_student_config, write_beside
 from lima.export.hub import write_hub_folder
 from lima.export.libraries import Library, export_to, raw_input_scale
 from lima.export.onnx_networks import INPUT, graph_of, tables_of
@@ -36,20 +36,28 @@ def export_run(
 ) -> None:
     """Write the backbone of `run` for `to` into the file (the hub: folder) `out`.
 
-    Raises FileExistsError for an `out` that exists, ValueError where the library has no such network, where keys are
-    left over, or where the library's network gives other numbers.
+    Raises FileExistsError for an `out` that exists, ValueError for a setting that `to` has no use for, where the
+    library has no such network, where keys are left over, or where the library's network gives other numbers.
     """
     if out.exists():
         raise FileExistsError(f"{out} exists: remove it, or choose another --out")
+    if to == "hub" and intensity_max != 1:
+        raise ValueError(
+            f"--intensity-max {intensity_max:g} is for other libraries' inputs: the folder for the hub is read by "
+            f"load_encoder, which takes intensities from 0 to 1. Leave it out"
+        )
+    if to == "hub" and licence is None:
+        raise ValueError(
+            "the hub asks for a licence, --licence (such as cc-by-nc-sa-4.0): the weights come from your data, whose "
+            "licence may allow less than that of lima"
+        )
+    if to != "hub" and licence is not None:
+        raise ValueError(f"--licence {licence} is for the card of the hub: a file for {to} has no place for it")
+    run = encoder_folder(run)
     config = read_student_config(run)
     student = load_encoder(run).student
-    out.parent.mkdir(parents=True, exist_ok=True)
     if to == "hub":
-        if licence is None:
-            raise ValueError(
-                "the hub asks for a licence, --licence (such as cc-by-nc-sa-4.0): the weights come from your data, "
-                "whose licence may allow less than that of lima"
-            )
+        assert licence is not None
         write_hub_folder(run, out, licence)
         say(f"{out}: upload it with `hf upload OWNER/NAME {out}`; load_encoder reads the folder as it is")
     elif to == "onnx":
@@ -78,10 +86,11 @@ def _export_to_library(
                 f"spconv's answer with these weights differs by {difference:.1e} of the largest: not saved"
             )
         say(f"spconv computes the same from them: largest difference {difference:.1e} of the largest answer")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_beside(out, lambda path: torch.save(export.checkpoint(), path))
     say(f"{out}: inputs are metres and intensity up to {intensity_max:g}; the configuration must say {export.settings}")
     if isinstance(student.backbone, VoxelNet):
-        say("conv_out, which makes the map from above, is not reached by pretraining: its weights are as they began")
+        say("conv_out, which makes the map from above, is not reached by pretraining: only detection has taught it")
 
 
 def _export_onnx(
@@ -97,6 +106,7 @@ def _export_onnx(
         if not difference < ONNX_TOLERANCE:
             raise ValueError(f"onnxruntime's answer differs by {difference:.1e} of the largest: not saved")
         say(f"onnxruntime computes the same: largest difference {difference:.1e} of the largest answer")
+    out.parent.mkdir(parents=True, exist_ok=True)
     write_beside(out, lambda path: path.write_bytes(serialised))
     say(f"{out}: {len(model.graph.node)} nodes, {len(serialised) / 1e6:.1f} MB; inputs: {_inputs_in_words(model)}")
 

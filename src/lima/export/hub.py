@@ -6,11 +6,13 @@ import json
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lima.encoder import DESCRIPTION_FILE, WEIGHTS_FILE
 from lima.evaluate.scores import plus_minus, read_metrics, scores_from_metrics
 
+CARD_FILE = "README.md"
 CARD = """\
 ---
 license: {licence}
@@ -51,42 +53,52 @@ The licence of these weights, {licence}, was stated by whoever exported them; th
 
 
 def write_hub_folder(run: Path, out: Path, licence: str) -> None:
-    """Weights, description and README.md of a run into the new folder `out`. Raises FileNotFoundError."""
-    beside = out.with_name(out.name + ".part")
-    if beside.exists():
-        shutil.rmtree(beside)
-    beside.mkdir(parents=True)
-    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
-        shutil.copyfile(run / name, beside / name)
-    (beside / "README.md").write_text(model_card(run, out.name, licence))
-    os.replace(beside, out)
+    """Weights, description and README.md of a pretraining run into the new folder `out`: all of it or nothing.
+
+    Raises as `model_card`.
+    """
+    card = model_card(run, out.name, licence)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f"{out.name}.part-", dir=out.parent) as beside:
+        folder = Path(beside) / out.name
+        folder.mkdir()
+        for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
+            shutil.copyfile(run / name, folder / name)
+        (folder / CARD_FILE).write_text(card)
+        os.replace(folder, out)
 
 
 def model_card(run: Path, name: str, licence: str) -> str:
-    """What a stranger has to know: data, licence, recipe, figures. Raises FileNotFoundError where RUN has no config."""
+    """What a stranger has to know: data, licence, recipe, figures.
+
+    Raises FileNotFoundError where RUN has no config, and ValueError where it is of another command than pretraining.
+    """
     config_file = run / "config.json"
     if not config_file.is_file():
-        raise FileNotFoundError(f"{config_file} is missing: the card tells from it what the weights were learned from")
+        raise FileNotFoundError(
+            f"{config_file} is missing: the card tells from it what the weights were learned from, so the hub takes "
+            f"the folder of a pretraining run (lima pretrain)"
+        )
     record = json.loads(config_file.read_text())
+    if "teacher" not in record["config"]:
+        start = f"; the one it started from is {record['started_from']}" if "started_from" in record else ""
+        raise ValueError(
+            f"{run} is a folder of lima {record['command']}, the hub takes that of a pretraining run (lima pretrain), "
+            f"whose teacher and data the card tells{start}"
+        )
     description = json.loads((run / DESCRIPTION_FILE).read_text())
     config = record["config"]
     return CARD.format(
         licence=licence,
         name=name,
         dim=description["dim"],
-        teacher=_pretraining(config)["teacher"]["name"],
+        teacher=config["teacher"]["name"],
         version=description["lima_version"],
         data=_data(record),
         recipe=json.dumps(config, indent=1),
         figures=_figures(run),
         versions=", ".join(f"{package} {version}" for package, version in record["versions"].items()),
     )
-
-
-def _pretraining(config: dict[str, Any]) -> dict[str, Any]:
-    if "teacher" not in config:
-        raise ValueError("the folder is not that of a pretraining run: its config.json names no teacher")
-    return config
 
 
 def _data(record: dict[str, Any]) -> str:

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from lima.config import StudentConfig
 from lima.export.layers import Axes, Layers
 from lima.export.naming import mmdet3d_names, own_names, pointcept_names, weights_of
-from lima.export.networks import MinkUNetBackbone, SpUNetV1M1, VoxelResBackBone8x
+from lima.export.networks import PCDET_PLANES, MinkUNetBackbone, SpUNetV1M1, VoxelResBackBone8x
 from lima.students.minkunet import BLOCKS, PLANES, STEM_PLANES, MinkUNet
 from lima.students.spunet import SPUNET_BLOCKS, SpUNet
 from lima.students.student import Student, inputs_of
-from lima.students.voxelnet import OUT_PLANES, VoxelNet
-from lima.students.voxelnet import PLANES as VOXELNET_PLANES
+from lima.students.voxelnet import VoxelNet
 
 Library = Literal["openpcdet", "mmdet3d", "pointcept"]
 INTENSITY = 3  # its position among the inputs
@@ -103,22 +102,32 @@ def _pointcept(network: SpUNet, scale: Tensor, blocks: tuple[int, ...], width: f
         axes="xyz",
         prefix="module.backbone.",
         settings=(
-            f"backbone=dict(type='SpUNet-v1m1', in_channels={len(scale)}, base_channels={stem}, "
-            f"channels={tuple(planes)}, layers={tuple(blocks)}), feat_keys=('coord', 'strength')"
+            f"backbone=dict(type='SpUNet-v1m1', in_channels={len(scale)}, num_classes=0, base_channels={stem}, "
+            f"channels={tuple(planes)}, layers={tuple(blocks)}), feat_keys=('coord', 'strength'); num_classes=0 leaves "
+            f"the last layer to the model around it, such as DefaultSegmentorV2 with backbone_out_channels={planes[-1]}"
         ),
         container=lambda weights: {"state_dict": weights},
     )
 
 
 def _openpcdet(network: VoxelNet, scale: Tensor, width: float, student: Student) -> Export:
-    planes = [int(width * channels) for channels in VOXELNET_PLANES]
+    if network.level_dims != PCDET_PLANES:
+        raise ValueError(
+            f"openpcdet's VoxelResBackBone8x has {_listed(PCDET_PLANES)} channels and no setting for others, this "
+            f"student of width {width:g} has {_listed(network.level_dims)}: pretrain with --width 1 for it, or export "
+            f"to hub or onnx"
+        )
     return Export(
         library="openpcdet",
         weights=weights_of(own_names(network), "zyx", scale),
-        network=lambda layers: VoxelResBackBone8x(layers, len(scale), planes, int(width * OUT_PLANES)),
+        network=lambda layers: VoxelResBackBone8x(layers, len(scale)),
         axes="zyx",
         prefix="backbone_3d.",
         settings=f"BACKBONE_3D: NAME: VoxelResBackBone8x, {len(scale)} features a point, {student.voxeliser}",
         container=lambda weights: {"model_state": weights, "epoch": 0, "it": 0, "version": "none"},
         box=network.box,
     )
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers))

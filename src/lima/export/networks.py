@@ -19,6 +19,8 @@ from lima.export.layers import Layers, run
 
 MMDET3D_NORM = partial(nn.BatchNorm1d, eps=1e-5, momentum=0.1)
 PCDET_NORM = partial(nn.BatchNorm1d, eps=1e-3, momentum=0.01)
+PCDET_PLANES, PCDET_OUT_PLANES = (16, 32, 64, 128), 128
+"""written into OpenPCDet's code: its configuration cannot change them"""
 
 Norm = Callable[[int], nn.BatchNorm1d]
 
@@ -132,9 +134,9 @@ class SpUNetV1M1(nn.Module):
 class VoxelResBackBone8x(nn.Module):
     """OpenPCDet's. Indices: (batch, z, y, x)."""
 
-    def __init__(self, layers: Layers, in_dim: int, planes: Sequence[int], out_dim: int) -> None:
+    def __init__(self, layers: Layers, in_dim: int) -> None:
         super().__init__()
-        norm = PCDET_NORM
+        norm, planes, out_dim = PCDET_NORM, PCDET_PLANES, PCDET_OUT_PLANES
 
         def pair(dim: int, key: str) -> list[nn.Module]:
             return [Block(layers, (dim, dim), norm, key, "downsample", bias=True) for _ in range(2)]
