@@ -10,8 +10,11 @@ from lima.scene import Sweep
 SHARE = {"light": 0.75, "moderate": 0.85, "heavy": 0.95}
 VEHICLES = (
     "bicycle", "bus", "car", "construction_vehicle", "motorcycle", "trailer", "truck",  # nuScenes
+    "regular_vehicle", "large_vehicle", "box_truck", "truck_cab", "school_bus", "articulated_bus",
+    "vehicular_trailer", "railed_vehicle",  # Argoverse 2
     "other_vehicle", "moving_car", "moving_other_vehicle", "moving_truck", "pick_up", "bike", "vehicle",  # others
 )  # fmt: skip
+"""those of the published sets and their like: no riders, and no signs and lights that are only towed to their place"""
 FEW_POINTS = 10
 """classes with no more points than that in a sweep keep them all, as in the published sets"""
 
