@@ -233,3 +233,24 @@ def test_a_contact_sheet_of_one_sweep(streets: Path, tmp_path: Path) -> None:
         draw_corruptions(streets, out, keyframe=9)
     with pytest.raises(ValueError, match="there are drives 0 … 1, not 2"):
         draw_corruptions(streets, out, drive=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"every": 0}, "every must be 1 or more, got 0: every 4 scores each drive's keyframes 0, 4, 8, …"),
+        ({"every": -1}, "every must be 1 or more, got -1"),
+        ({"seeds": ()}, r"one or more seeds are needed, each once, got \[\]"),
+        ({"seeds": (0, 3, 0)}, r"one or more seeds are needed, each once, got \[0, 3, 0\]"),
+        (
+            {"seeds": (0, 1, 2), "published": Path("C")},
+            r"were drawn once, so seeds \[0, 1, 2\] would be one and the same",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_read(
+    tmp_path: Path, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        measure_robustness(tmp_path / "no run", tmp_path / "no data", **asked)
+    assert not list(tmp_path.iterdir())

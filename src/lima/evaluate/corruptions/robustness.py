@@ -74,13 +74,12 @@ def measure_robustness(
 
     Raises ValueError where the baseline was measured on another corrupted set, or `out` holds other cells.
     """
+    _check(seeds, every, published)
     reference = None if baseline is None else named_baseline(baseline)
     dataset = open_dataset(data, at_gap)
     network = scored_network(run, dataset, random)
     sequences = dataset.sequences(split)
     files = None if published is None else published_set(published, dataset)
-    if files is not None:
-        seeds = seeds[:1]
     tokens = {sequence.name: list(sequence.tokens)[::every] for sequence in sequences}
     name = set_name(dataset.name, split, seeds, tokens, files)
     if reference is not None:
@@ -210,6 +209,19 @@ def corrupted_frame(clean: Frame, class_names: tuple[str, ...], cell: Cell) -> F
     known = KnownClasses(labels, class_names)
     found = corrupt(cell.corruption, clean.sweep, known, cell.severity, generator)
     return replace(clean, sweep=found.sweep, read_labels=lambda: found.labels(labels))
+
+
+def _check(seeds: tuple[int, ...], every: int, published: Path | None) -> None:
+    """Raises ValueError for what would score nothing, or the same twice."""
+    if every < 1:
+        raise ValueError(f"every must be 1 or more, got {every}: every 4 scores each drive's keyframes 0, 4, 8, …")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"one or more seeds are needed, each once, got {list(seeds)}")
+    if published is not None and len(seeds) > 1:
+        raise ValueError(
+            f"the files in {published} were drawn once, so seeds {list(seeds)} would be one and the same: leave seeds "
+            f"(--seeds) out"
+        )
 
 
 def _begin(folder: Path, config: dict[str, Any]) -> None:
