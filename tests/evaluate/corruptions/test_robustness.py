@@ -19,7 +19,7 @@ from lima.evaluate.corruptions.contact_sheet import HEAD_PX, MARGIN_PX, PANEL_PX
 from lima.evaluate.corruptions.corrupted import SEVERITIES
 from lima.evaluate.corruptions.every import CORRUPTIONS
 from lima.evaluate.corruptions.robo3d import mean_corruption_error, mean_resilience_rate, named_baseline
-from lima.evaluate.corruptions.robustness import Cell, corrupted_frame, measure_robustness
+from lima.evaluate.corruptions.robustness import Cell, corrupted_frame, measure_robustness, set_name
 from lima.evaluate.corruptions.scored_network import scored_network
 from lima.evaluate.probe_head import LinearProbe, save_probe
 from lima.evaluate.segmentation.segmenter import Segmenter, load_segmenter, save_segmenter
@@ -48,13 +48,18 @@ def write_streets(root: Path) -> Path:
     return root
 
 
-def fine_tuned(folder: Path, class_names: tuple[str, ...], seed: int = 0) -> Path:
+def fine_tuned(
+    folder: Path,
+    class_names: tuple[str, ...],
+    seed: int = 0,
+    names: tuple[str, ...] = ("car", "pedestrian", "sidewalk"),
+) -> Path:
     """A folder as fine-tuning leaves it, of a network that knows no more than to answer with what there is."""
     torch.manual_seed(seed)
     segmenter = Segmenter(build_student(STUDENT), class_names)
     for parameter in segmenter.head.parameters():
         torch.nn.init.normal_(parameter)
-    for name in ("car", "pedestrian", "sidewalk"):
+    for name in names:
         segmenter.head.bias.data[class_names.index(name) - 1] += 50.0  # type: ignore[operator, union-attr]
     save_segmenter(folder, segmenter, STUDENT, {})
     return folder
@@ -169,6 +174,27 @@ def test_another_run_as_baseline_on_the_same_set_alone(
                 other, streets, split="all", seeds=seeds, every=every, baseline=str(folder / "robustness")
             )
     assert not (other / "robustness").exists()
+
+
+@pytest.mark.slow
+def test_a_baseline_of_other_classes_is_of_another_set(
+    measured: tuple[Path, list[str]], streets: Path, tmp_path: Path
+) -> None:
+    """The same keyframes with classes from boxes, and as many classes of other names."""
+    folder, _ = measured
+    root = hand_made.write_dataset(tmp_path / "boxes", without=("lidarseg",))
+    with_boxes = fine_tuned(tmp_path / "network", open_dataset(root).class_names, names=("car", "background"))
+    with pytest.raises(ValueError, match=r"16 classes [0-9a-f]{12}, seeds 0, 5\), these .* 11 classes") as refused:
+        measure_robustness(
+            with_boxes, root, split="all", seeds=SEEDS, every=4, baseline=str(folder / "robustness"), say=lambda _: None
+        )
+    assert "The codes stand for the tokens of the keyframes and for the names of the classes" in str(refused.value)
+
+    tokens = {"drive": ["a", "b"]}
+    names = ("ignored", "car", "road")
+    sets = [set_name("set", given, "val", (0,), tokens, None) for given in (names, names, names[::-1], (*names, "x"))]
+    assert sets[0] == sets[1]
+    assert len(set(sets)) == 3
 
 
 def test_published_figures_are_for_the_whole_published_set_alone(streets: Path, tmp_path: Path) -> None:

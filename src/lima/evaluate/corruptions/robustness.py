@@ -81,7 +81,7 @@ def measure_robustness(
     sequences = dataset.sequences(split)
     files = None if published is None else published_set(published, dataset)
     tokens = {sequence.name: list(sequence.tokens)[::every] for sequence in sequences}
-    name = set_name(dataset.name, split, seeds, tokens, files)
+    name = set_name(dataset.name, dataset.class_names, split, seeds, tokens, files)
     if reference is not None:
         reference.check_set(name)
 
@@ -113,19 +113,28 @@ def measure_robustness(
 
 
 def set_name(
-    dataset: str, split: str, seeds: Series[int], tokens: dict[str, list[str]], published: PublishedSet | None
+    dataset: str,
+    class_names: Series[str],
+    split: str,
+    seeds: Series[int],
+    tokens: dict[str, list[str]],
+    published: PublishedSet | None,
 ) -> str:
-    """What a baseline must have been measured on too: the published set, or the very frames with the very seeds.
+    """What a baseline must have been measured on too: the published set, or the very frames, classes and seeds.
 
     A published set in part (another split, every n-th frame) is another set than the published figures are of.
     """
     count = sum(map(len, tokens.values()))
-    digest = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:12]
+    keyframes = f"{split}, {count} keyframes {_code(tokens)}"
     if published is not None:
-        whole = count >= published.frames
-        return published.name if whole else f"a part of {published.name} ({split}, {count} keyframes {digest})"
-    drawn = ", ".join(map(str, seeds))
-    return f"corruptions computed from {dataset} ({split}, {count} keyframes {digest}, seeds {drawn})"
+        return published.name if count >= published.frames else f"a part of {published.name} ({keyframes})"
+    classes = f"{len(class_names) - 1} classes {_code(class_names)}"
+    return f"corruptions computed from {dataset} ({keyframes}, {classes}, seeds {', '.join(map(str, seeds))})"
+
+
+def _code(names: Series[str] | dict[str, list[str]]) -> str:
+    """Short, and another one for other names."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, eq=False)
