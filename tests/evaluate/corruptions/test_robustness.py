@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence as Series
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,13 @@ def fine_tuned(
         segmenter.head.bias.data[class_names.index(name) - 1] += 50.0  # type: ignore[operator, union-attr]
     save_segmenter(folder, segmenter, STUDENT, {})
     return folder
+
+
+def probed_for(run: Path, names: Series[str]) -> None:
+    """The scores that probing leaves beside its layers, with every class in the order of the layers' scores."""
+    entry = {"miou": 1.0, "miou_std": None, "per_class": dict.fromkeys(names, 1.0)}
+    metrics = {"results": {"linear_probe": {"run": entry, "random": entry}}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
 
 
 @pytest.fixture(scope="module")
@@ -228,6 +236,9 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
     for seed, name in enumerate(("run", "random")):
         probe = LinearProbe(student.dim, len(dataset.class_names), torch.Generator().manual_seed(seed)).eval()
         save_probe(run / "probes" / f"{name}.safetensors", probe)
+    with pytest.raises(ValueError, match=r"metrics.json has no scores of run, .* probe the run again"):
+        scored_network(run, dataset)
+    probed_for(run, dataset.class_names[1:])
     trained, fresh = scored_network(run, dataset), scored_network(run, dataset, random=True)
     assert (trained.name, fresh.name) == ("run", "random")
     assert trained.digest != fresh.digest
@@ -237,8 +248,11 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
     assert not torch.equal(predicted, fresh.segmenter.predict(frame))
 
     boxes = open_dataset(hand_made.write_dataset(tmp_path / "boxes", without=("lidarseg",)))
-    with pytest.raises(ValueError, match="was probed for 16 classes"):
+    with pytest.raises(ValueError, match=r"was probed for the classes barrier, .*manmade, vegetation; .* traffic_cone"):
         scored_network(run, boxes)
+    probed_for(run, [*dataset.class_names[2:], "barrier"])
+    with pytest.raises(ValueError, match=r"was probed for the classes bicycle, .*, vegetation, barrier; nuScenes"):
+        scored_network(run, dataset)
     with pytest.raises(FileNotFoundError, match="neither fine-tuned"):
         scored_network(tmp_path, dataset)
     tuned = fine_tuned(tmp_path / "tuned", dataset.class_names)
