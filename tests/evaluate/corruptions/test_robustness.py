@@ -26,6 +26,7 @@ from lima.evaluate.probe_head import LinearProbe, save_probe
 from lima.evaluate.segmentation.segmenter import Segmenter, load_segmenter, save_segmenter
 from lima.students.student import build_student
 from tests.datasets import hand_made
+from tests.datasets.bad_input.plain_folder import write_plain
 from tests.evaluate.corruptions.sweeps import rings, spinning
 from tests.evaluate.corruptions.test_published import write_nuscenes_c
 
@@ -294,3 +295,13 @@ def test_what_cannot_be_asked_is_refused_before_anything_is_read(
     with pytest.raises(ValueError, match=words):
         measure_robustness(tmp_path / "no run", tmp_path / "no data", **asked)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_without_vehicles_is_refused_before_the_first_cell(tmp_path: Path) -> None:
+    write_plain(tmp_path)
+    network = fine_tuned(tmp_path / "network", open_dataset(tmp_path).class_names, names=("class 1",))
+    said: list[str] = []
+    with pytest.raises(ValueError, match=r"none of the classes is one: ignored, class 1, .* car, truck, vehicle"):
+        measure_robustness(network, tmp_path, split="all", say=said.append)
+    assert not said
+    assert not (network / "robustness").exists()

@@ -25,6 +25,7 @@ from lima.datasets import open_dataset
 from lima.evaluate.corruptions.contact_sheet import contact_sheet
 from lima.evaluate.corruptions.corrupted import SEVERITIES, KnownClasses, Severity, generator_for
 from lima.evaluate.corruptions.every import CORRUPTIONS, UNSEEDED, corrupt
+from lima.evaluate.corruptions.incomplete_echo import check_vehicles
 from lima.evaluate.corruptions.published import PublishedSet, published_set
 from lima.evaluate.corruptions.robo3d import METRICS_FILE, named_baseline
 from lima.evaluate.corruptions.robustness_report import RobustnessScores, report_page, table_lines
@@ -72,12 +73,15 @@ def measure_robustness(
     SemanticKITTI-C, whose files are read instead of computing the corruptions. baseline: see `named_baseline`. random:
     of a probed run the random initialisation that was probed beside it.
 
-    Raises ValueError where the baseline was measured on another corrupted set, or `out` holds other cells.
+    Raises ValueError where the baseline was measured on another corrupted set, `out` holds other cells, or a corruption
+    that is to be computed lacks the classes it strikes.
     """
     _check(seeds, every, published)
     reference = None if baseline is None else named_baseline(baseline)
     dataset = open_dataset(data, at_gap)
     network = scored_network(run, dataset, random)
+    if published is None:
+        check_vehicles(dataset.class_names)
     sequences = dataset.sequences(split)
     files = None if published is None else published_set(published, dataset)
     tokens = {sequence.name: list(sequence.tokens)[::every] for sequence in sequences}
