@@ -74,6 +74,16 @@ def probed_for(run: Path, names: Series[str]) -> None:
     (run / "metrics.json").write_text(json.dumps(metrics))
 
 
+def reds_of(sheet_file: Path) -> list[list[int]]:
+    """How many pixels are red in the four panels of every corruption."""
+    with Image.open(sheet_file) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    red = (pixels == (222, 45, 38)).all(axis=2)
+    tops = [row * (CELL_PX + HEAD_PX) + HEAD_PX for row in range(len(CORRUPTIONS))]
+    lefts = [column * CELL_PX for column in range(4)]
+    return [[int(red[top : top + PANEL_PX, left : left + PANEL_PX].sum()) for left in lefts] for top in tops]
+
+
 @pytest.fixture(scope="module")
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_streets(tmp_path_factory.mktemp("streets"))
@@ -218,11 +228,16 @@ def test_published_figures_are_for_the_whole_published_set_alone(streets: Path, 
 @pytest.mark.slow
 def test_the_files_of_a_published_set_are_scored(streets: Path, tmp_path: Path) -> None:
     small = write_nuscenes_c(tmp_path / "nuScenes-C")
+    for keyframe in range(1, hand_made.KEYFRAMES):  # which every=4 passes over
+        for file in small.glob(f"*/*/{hand_made.data_file(0, keyframe, 'LIDAR_TOP')}"):
+            file.unlink()
     network = fine_tuned(tmp_path / "network", open_dataset(streets).class_names)
     found = measure_robustness(network, streets, split="all", published=small, every=4, say=lambda _: None)
     cell = json.loads((network / "robustness-published" / "cells" / "fog-light-0.json").read_text())
     assert sum(map(sum, cell["confusion"])) == 2 * 3  # two scenes' first keyframes, three points with a class in each
     assert found["results"]["robustness"]["set"].startswith("a part of nuScenes-C")
+    near = reds_of(network / "robustness-published" / "sheet.png")[:5]  # later files' points lie beyond the picture
+    assert near == [[0, 9, 9, 9]] * 5  # three unreal points in each file, missing beams or not; a dot is three pixels
 
 
 def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> None:
@@ -264,11 +279,7 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
 def test_a_contact_sheet_of_one_sweep(streets: Path, tmp_path: Path) -> None:
     out = tmp_path / "pictures" / "sheet.png"
     draw_corruptions(streets, out, keyframe=1)
-    with Image.open(out) as sheet:
-        pixels = np.asarray(sheet.convert("RGB"))
-    top = CORRUPTIONS.index("crosstalk") * (CELL_PX + HEAD_PX) + HEAD_PX
-    red = (pixels[top : top + PANEL_PX] == (222, 45, 38)).all(axis=2)
-    reds = [int(red[:, column * CELL_PX : (column + 1) * CELL_PX].sum()) for column in range(4)]
+    reds = reds_of(out)[CORRUPTIONS.index("crosstalk")]
     assert reds[0] == 0 < reds[1] < reds[2] < reds[3]
     with pytest.raises(ValueError, match="has keyframes 0 … 3, not 9"):
         draw_corruptions(streets, out, keyframe=9)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from lima.config import AtGap
 from lima.datasets import open_dataset
-from lima.evaluate.corruptions.contact_sheet import contact_sheet
+from lima.evaluate.corruptions.contact_sheet import computed, contact_sheet
 from lima.evaluate.corruptions.corrupted import SEVERITIES, KnownClasses, Severity, generator_for
 from lima.evaluate.corruptions.every import CORRUPTIONS, UNSEEDED, corrupt
 from lima.evaluate.corruptions.incomplete_echo import check_vehicles
@@ -106,8 +106,9 @@ def measure_robustness(
         "scored": tokens,
         "versions": package_versions(),
     }
-    frame = _middle(sequences)
-    sheet = contact_sheet(frame, KnownClasses(labels_of(frame), dataset.class_names), seeds[0])
+    frame = _middle(sequences, every)
+    as_scored = computed(frame, dataset.class_names, seeds[0]) if files is None else partial(files.drawn, frame)
+    sheet = contact_sheet(frame.sweep, as_scored)
     sheet.save(folder / "sheet.png")
     write_atomically(folder / "report.html", report_page(network.name, name, scores, reference, sheet))
     write_atomically(folder / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
@@ -250,6 +251,7 @@ def _begin(folder: Path, config: dict[str, Any]) -> None:
     write_atomically(file, json.dumps(config, indent=1) + "\n")
 
 
-def _middle(sequences: Series[Sequence]) -> Frame:
-    first = sequences[0]
-    return first.frame(len(first) // 2)
+def _middle(sequences: Series[Sequence], every: int) -> Frame:
+    """Of the first drive, among the frames that are scored."""
+    scored = range(0, len(sequences[0]), every)
+    return sequences[0].frame(scored[len(scored) // 2])
