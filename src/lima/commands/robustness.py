@@ -22,7 +22,7 @@ class Robustness:
     """folder for metrics.json, report.html and sheet.png; goes on where it stopped; RUN/robustness when left out"""
     split: str = "val"
     seeds: tuple[int, ...] = (0,)
-    """of the corruptions; more than one gives spreads"""
+    """of the corruptions; more than one gives spreads; published ones have one alone"""
     every: int = 1
     """score every so manieth keyframe of each drive, to save time"""
     published: Path | None = None

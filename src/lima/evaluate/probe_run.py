@@ -35,12 +35,10 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
         device = "cuda" if torch.cuda.is_available() else "cpu"
         say(f"{split.how}; {len(config.seeds)} seed{'s' * (len(config.seeds) > 1)}")
         students = {RANDOM: random_student(run.config), run.name: load_encoder(run_folder).student}
-        scores = {}
+        scores, layers = {}, {}
         for name, student in students.items():
             result = probe(student_features(student, device), split, dataset.class_names, config, device=device)
-            (run_folder / "probes").mkdir(exist_ok=True)
-            save_probe(run_folder / "probes" / f"{name}.safetensors", result.probes[0])
-            scores[name] = result.as_dict()
+            scores[name], layers[name] = result.as_dict(), result.probes[0]
             say(f"{name:>16}  {plus_minus(result.miou, result.miou_std, 2)} % mIoU")
     metrics = {
         "command": "probe",
@@ -53,5 +51,8 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
         },
         "versions": package_versions(),
     }
+    (run_folder / "probes").mkdir(exist_ok=True)
+    for name, layer in layers.items():  # only now: the scores beside them name their classes
+        save_probe(run_folder / "probes" / f"{name}.safetensors", layer)
     write_atomically(run_folder / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
     return metrics

@@ -64,6 +64,9 @@ def test_nuscenes_c(tmp_path: Path) -> None:
             assert frame.read_labels is not None
             names = [CLASS_NAMES[label] for label in frame.read_labels().tolist()]
             assert names == ["car", "ignored", "ignored", "ignored", "sidewalk", "pedestrian", "ignored"]
+            sweep, unreal = published.drawn(clean, "snow", "heavy")
+            assert torch.equal(sweep.points_lidar, wanted[:, :3])
+            assert unreal.tolist() == [False, True, True, True, False, False, False]
 
 
 def test_semantic_kitti_c(tmp_path: Path) -> None:
@@ -77,6 +80,8 @@ def test_semantic_kitti_c(tmp_path: Path) -> None:
     assert frame.read_labels is not None
     names = [dataset.class_names[label] for label in frame.read_labels().tolist()]
     assert names == ["car", "ignored", "ignored", "ignored", "road", "car", "ignored"]
+    _, unreal = published.drawn(sequence.frame(2), "cross_sensor", "light")
+    assert unreal.tolist() == [False, True, True, True, False, False, False]
     (train,) = dataset.sequences("train")
     with pytest.raises(ValueError, match="made of sequence 08, not of 00"):
         published.frame(train.frame(0), "fog", "light")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence as Series
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from lima.evaluate.corruptions.contact_sheet import HEAD_PX, MARGIN_PX, PANEL_PX
 from lima.evaluate.corruptions.corrupted import SEVERITIES
 from lima.evaluate.corruptions.every import CORRUPTIONS
 from lima.evaluate.corruptions.robo3d import mean_corruption_error, mean_resilience_rate, named_baseline
-from lima.evaluate.corruptions.robustness import Cell, corrupted_frame, measure_robustness
+from lima.evaluate.corruptions.robustness import Cell, corrupted_frame, measure_robustness, set_name
 from lima.evaluate.corruptions.scored_network import scored_network
 from lima.evaluate.probe_head import LinearProbe, save_probe
 from lima.evaluate.segmentation.segmenter import Segmenter, load_segmenter, save_segmenter
 from lima.students.student import build_student
 from tests.datasets import hand_made
+from tests.datasets.bad_input.plain_folder import write_plain
 from tests.evaluate.corruptions.sweeps import rings, spinning
 from tests.evaluate.corruptions.test_published import write_nuscenes_c
 
@@ -48,16 +50,38 @@ def write_streets(root: Path) -> Path:
     return root
 
 
-def fine_tuned(folder: Path, class_names: tuple[str, ...], seed: int = 0) -> Path:
+def fine_tuned(
+    folder: Path,
+    class_names: tuple[str, ...],
+    seed: int = 0,
+    names: tuple[str, ...] = ("car", "pedestrian", "sidewalk"),
+) -> Path:
     """A folder as fine-tuning leaves it, of a network that knows no more than to answer with what there is."""
     torch.manual_seed(seed)
     segmenter = Segmenter(build_student(STUDENT), class_names)
     for parameter in segmenter.head.parameters():
         torch.nn.init.normal_(parameter)
-    for name in ("car", "pedestrian", "sidewalk"):
+    for name in names:
         segmenter.head.bias.data[class_names.index(name) - 1] += 50.0  # type: ignore[operator, union-attr]
     save_segmenter(folder, segmenter, STUDENT, {})
     return folder
+
+
+def probed_for(run: Path, names: Series[str]) -> None:
+    """The scores that probing leaves beside its layers, with every class in the order of the layers' scores."""
+    entry = {"miou": 1.0, "miou_std": None, "per_class": dict.fromkeys(names, 1.0)}
+    metrics = {"results": {"linear_probe": {"run": entry, "random": entry}}}
+    (run / "metrics.json").write_text(json.dumps(metrics))
+
+
+def reds_of(sheet_file: Path) -> list[list[int]]:
+    """How many pixels are red in the four panels of every corruption."""
+    with Image.open(sheet_file) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"))
+    red = (pixels == (222, 45, 38)).all(axis=2)
+    tops = [row * (CELL_PX + HEAD_PX) + HEAD_PX for row in range(len(CORRUPTIONS))]
+    lefts = [column * CELL_PX for column in range(4)]
+    return [[int(red[top : top + PANEL_PX, left : left + PANEL_PX].sum()) for left in lefts] for top in tops]
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +195,27 @@ def test_another_run_as_baseline_on_the_same_set_alone(
     assert not (other / "robustness").exists()
 
 
+@pytest.mark.slow
+def test_a_baseline_of_other_classes_is_of_another_set(
+    measured: tuple[Path, list[str]], streets: Path, tmp_path: Path
+) -> None:
+    """The same keyframes with classes from boxes, and as many classes of other names."""
+    folder, _ = measured
+    root = hand_made.write_dataset(tmp_path / "boxes", without=("lidarseg",))
+    with_boxes = fine_tuned(tmp_path / "network", open_dataset(root).class_names, names=("car", "background"))
+    with pytest.raises(ValueError, match=r"16 classes [0-9a-f]{12}, seeds 0, 5\), these .* 11 classes") as refused:
+        measure_robustness(
+            with_boxes, root, split="all", seeds=SEEDS, every=4, baseline=str(folder / "robustness"), say=lambda _: None
+        )
+    assert "The codes stand for the tokens of the keyframes and for the names of the classes" in str(refused.value)
+
+    tokens = {"drive": ["a", "b"]}
+    names = ("ignored", "car", "road")
+    sets = [set_name("set", given, "val", (0,), tokens, None) for given in (names, names, names[::-1], (*names, "x"))]
+    assert sets[0] == sets[1]
+    assert len(set(sets)) == 3
+
+
 def test_published_figures_are_for_the_whole_published_set_alone(streets: Path, tmp_path: Path) -> None:
     network = fine_tuned(tmp_path / "network", open_dataset(streets).class_names)
     with pytest.raises(ValueError, match="these scores are of corruptions computed from nuScenes"):
@@ -183,11 +228,16 @@ def test_published_figures_are_for_the_whole_published_set_alone(streets: Path, 
 @pytest.mark.slow
 def test_the_files_of_a_published_set_are_scored(streets: Path, tmp_path: Path) -> None:
     small = write_nuscenes_c(tmp_path / "nuScenes-C")
+    for keyframe in range(1, hand_made.KEYFRAMES):  # which every=4 passes over
+        for file in small.glob(f"*/*/{hand_made.data_file(0, keyframe, 'LIDAR_TOP')}"):
+            file.unlink()
     network = fine_tuned(tmp_path / "network", open_dataset(streets).class_names)
     found = measure_robustness(network, streets, split="all", published=small, every=4, say=lambda _: None)
     cell = json.loads((network / "robustness-published" / "cells" / "fog-light-0.json").read_text())
     assert sum(map(sum, cell["confusion"])) == 2 * 3  # two scenes' first keyframes, three points with a class in each
     assert found["results"]["robustness"]["set"].startswith("a part of nuScenes-C")
+    near = reds_of(network / "robustness-published" / "sheet.png")[:5]  # later files' points lie beyond the picture
+    assert near == [[0, 9, 9, 9]] * 5  # three unreal points in each file, missing beams or not; a dot is three pixels
 
 
 def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> None:
@@ -202,6 +252,9 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
     for seed, name in enumerate(("run", "random")):
         probe = LinearProbe(student.dim, len(dataset.class_names), torch.Generator().manual_seed(seed)).eval()
         save_probe(run / "probes" / f"{name}.safetensors", probe)
+    with pytest.raises(ValueError, match=r"metrics.json has no scores of run, .* probe the run again"):
+        scored_network(run, dataset)
+    probed_for(run, dataset.class_names[1:])
     trained, fresh = scored_network(run, dataset), scored_network(run, dataset, random=True)
     assert (trained.name, fresh.name) == ("run", "random")
     assert trained.digest != fresh.digest
@@ -211,8 +264,11 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
     assert not torch.equal(predicted, fresh.segmenter.predict(frame))
 
     boxes = open_dataset(hand_made.write_dataset(tmp_path / "boxes", without=("lidarseg",)))
-    with pytest.raises(ValueError, match="was probed for 16 classes"):
+    with pytest.raises(ValueError, match=r"was probed for the classes barrier, .*manmade, vegetation; .* traffic_cone"):
         scored_network(run, boxes)
+    probed_for(run, [*dataset.class_names[2:], "barrier"])
+    with pytest.raises(ValueError, match=r"was probed for the classes bicycle, .*, vegetation, barrier; nuScenes"):
+        scored_network(run, dataset)
     with pytest.raises(FileNotFoundError, match="neither fine-tuned"):
         scored_network(tmp_path, dataset)
     tuned = fine_tuned(tmp_path / "tuned", dataset.class_names)
@@ -223,13 +279,40 @@ def test_a_probed_run_is_scored_by_its_probe(streets: Path, tmp_path: Path) -> N
 def test_a_contact_sheet_of_one_sweep(streets: Path, tmp_path: Path) -> None:
     out = tmp_path / "pictures" / "sheet.png"
     draw_corruptions(streets, out, keyframe=1)
-    with Image.open(out) as sheet:
-        pixels = np.asarray(sheet.convert("RGB"))
-    top = CORRUPTIONS.index("crosstalk") * (CELL_PX + HEAD_PX) + HEAD_PX
-    red = (pixels[top : top + PANEL_PX] == (222, 45, 38)).all(axis=2)
-    reds = [int(red[:, column * CELL_PX : (column + 1) * CELL_PX].sum()) for column in range(4)]
+    reds = reds_of(out)[CORRUPTIONS.index("crosstalk")]
     assert reds[0] == 0 < reds[1] < reds[2] < reds[3]
     with pytest.raises(ValueError, match="has keyframes 0 … 3, not 9"):
         draw_corruptions(streets, out, keyframe=9)
     with pytest.raises(ValueError, match="there are drives 0 … 1, not 2"):
         draw_corruptions(streets, out, drive=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"every": 0}, "every must be 1 or more, got 0: every 4 scores each drive's keyframes 0, 4, 8, …"),
+        ({"every": -1}, "every must be 1 or more, got -1"),
+        ({"seeds": ()}, r"one or more seeds are needed, each once, got \[\]"),
+        ({"seeds": (0, 3, 0)}, r"one or more seeds are needed, each once, got \[0, 3, 0\]"),
+        (
+            {"seeds": (0, 1, 2), "published": Path("C")},
+            r"were drawn once, so seeds \[0, 1, 2\] would be one and the same",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_read(
+    tmp_path: Path, asked: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        measure_robustness(tmp_path / "no run", tmp_path / "no data", **asked)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_without_vehicles_is_refused_before_the_first_cell(tmp_path: Path) -> None:
+    write_plain(tmp_path)
+    network = fine_tuned(tmp_path / "network", open_dataset(tmp_path).class_names, names=("class 1",))
+    said: list[str] = []
+    with pytest.raises(ValueError, match=r"none of the classes is one: ignored, class 1, .* car, truck, vehicle"):
+        measure_robustness(network, tmp_path, split="all", say=said.append)
+    assert not said
+    assert not (network / "robustness").exists()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from lima.config import AtGap
 from lima.datasets import open_dataset
 from lima.evaluate.colouring import scale_colours
-from lima.evaluate.corruptions.corrupted import SEVERITIES, KnownClasses, generator_for
+from lima.evaluate.corruptions.corrupted import SEVERITIES, KnownClasses, Severity, generator_for
 from lima.evaluate.corruptions.every import CORRUPTIONS, corrupt
 from lima.evaluate.pictures import PAPER, VEHICLE_M, Colour, panel_position
 from lima.evaluate.probe_features import labels_of
@@ -26,7 +27,11 @@ BRIGHT = 0.35
 """intensity of the brightest colour; the colours follow its root, because most echoes are faint"""
 
 
-def contact_sheet(frame: Frame, known: KnownClasses, seed: int = 0) -> Image.Image:
+Drawn = Callable[[str, Severity], tuple[Sweep, Bool[Tensor, "points"]]]
+"""by corruption and severity: the corrupted sweep, and which of its points are unreal"""
+
+
+def contact_sheet(clean: Sweep, corrupted: Drawn) -> Image.Image:
     """A row per corruption: the clean sweep, then light, moderate and heavy. The way ahead (the vehicle's x) is up.
 
     Colours are intensities, dark to bright; unreal points (fog, snow, crosstalk) are red.
@@ -35,19 +40,31 @@ def contact_sheet(frame: Frame, known: KnownClasses, seed: int = 0) -> Image.Ima
     sheet = Image.new("RGB", (columns * cell, len(CORRUPTIONS) * (cell + HEAD_PX)), (255, 255, 255))
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=14)
-    clean = _panel(frame.sweep, torch.zeros(len(frame.sweep.points_lidar), dtype=torch.bool))
+    points = len(clean.points_lidar)
+    clean_panel = _panel(clean, torch.zeros(points, dtype=torch.bool))
     for row, name in enumerate(CORRUPTIONS):
         top = row * (cell + HEAD_PX)
-        panels = [("clean", clean)]
+        panels = [("clean", clean_panel)]
         for severity in SEVERITIES:
-            found = corrupt(name, frame.sweep, known, severity, generator_for(seed, name, severity, frame.token))
-            left, unreal = 100 * len(found.source) / len(known.labels), 100 * float(found.unreal.float().mean())
+            sweep, unreal = corrupted(name, severity)
+            left, unreal_share = 100 * len(unreal) / points, 100 * float(unreal.float().mean())
             words = f"{name.replace('_', ' ')}, {severity}: {left:.0f} % left"
-            panels.append((words + (f", {unreal:.1f} % unreal" if unreal else ""), _panel(found.sweep, found.unreal)))
+            panels.append((words + (f", {unreal_share:.1f} % unreal" if unreal_share else ""), _panel(sweep, unreal)))
         for column, (words, panel) in enumerate(panels):
             draw.text((column * cell + 2, top + 3), words, (30, 34, 40), font)
             sheet.paste(panel, (column * cell, top + HEAD_PX))
     return sheet
+
+
+def computed(frame: Frame, class_names: tuple[str, ...], seed: int = 0) -> Drawn:
+    """The frame as the corruptions leave it that are scored with this seed."""
+    known = KnownClasses(labels_of(frame), class_names)
+
+    def drawn(name: str, severity: Severity) -> tuple[Sweep, Bool[Tensor, "points"]]:
+        found = corrupt(name, frame.sweep, known, severity, generator_for(seed, name, severity, frame.token))
+        return found.sweep, found.unreal
+
+    return drawn
 
 
 def _panel(sweep: Sweep, unreal: Tensor) -> Image.Image:
@@ -98,7 +115,7 @@ def draw_corruptions(
     if not 0 <= chosen < len(sequence):
         raise ValueError(f"{sequence.name} has keyframes 0 … {len(sequence) - 1}, not {chosen}")
     frame = sequence.frame(chosen)
-    sheet = contact_sheet(frame, KnownClasses(labels_of(frame), dataset.class_names), seed)
+    sheet = contact_sheet(frame.sweep, computed(frame, dataset.class_names, seed))
     out.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(out)
     print(f"{out}: keyframe {chosen} of {sequence.name} ({dataset.name})")

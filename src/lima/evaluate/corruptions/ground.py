@@ -14,8 +14,9 @@ from lima.scene import Sweep
 GROUND = (
     "driveable_surface", "other_flat", "sidewalk",  # nuScenes
     "road", "parking", "other_ground", "ground", "surface", "road_line", "asphalt", "concrete",  # others
+    "lane_marker", "curb", "road_marking", "driveway",  # Waymo, PandaSet
 )  # fmt: skip
-"""hard ground, on which water stands; grass and earth drink it"""
+"""hard ground, on which water stands; grass and earth drink it, also where Waymo calls a grassy hill walkable"""
 STEEPEST = 0.01
 """smallest cosine of the angle of incidence: beyond it the ground is seen edge-on and hills decide"""
 BIN_M = 2.0

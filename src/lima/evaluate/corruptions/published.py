@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from lima.datasets.label_maps import label_map
@@ -25,7 +25,7 @@ from lima.datasets.nuscenes import LIDAR_CHANNEL, NuScenes
 from lima.datasets.scan_dataset import ScanDataset
 from lima.datasets.scan_files import reading
 from lima.evaluate.corruptions.corrupted import IGNORED, Severity
-from lima.scene import Dataset, Frame
+from lima.scene import Dataset, Frame, Sweep
 
 NUSCENES_UNREAL = (41, 42, 43)
 """label numbers of fog, snow and crosstalk"""
@@ -39,8 +39,8 @@ class PublishedSet:
     """A published set beside its clean one.
 
     frames: of the whole set, which is a validation split. columns: numbers per point. full_intensity: what means 1;
-    intensities beyond it, which crosstalk makes, stay as they are. files: of the points and of the labels of a frame,
-    by its token, in the folder of a severity.
+    intensities beyond it, which crosstalk makes, stay as they are. unreal_ids: label numbers of the points of fog, snow
+    and crosstalk. files: of the points and of the labels of a frame, by its token, in the folder of a severity.
     """
 
     name: str
@@ -50,11 +50,12 @@ class PublishedSet:
     full_intensity: float
     label_type: np.dtype
     class_of_id: Int64[np.ndarray, "ids"]
+    unreal_ids: tuple[int, ...]
     files: Callable[[str], tuple[str, str]]
 
     def frame(self, clean: Frame, corruption: str, severity: Severity) -> Frame:
         """The clean frame with the points and labels of its corrupted one. Raises FileNotFoundError, ValueError."""
-        points_file, labels_file = (self.root / corruption / severity / name for name in self.files(clean.token))
+        points_file, labels_file = self._paths(clean, corruption, severity)
         what = f"the points of {corruption}, {severity}, of frame {clean.token}"
         with reading(points_file, what):
             numbers = np.fromfile(points_file, dtype="<f4")
@@ -72,12 +73,22 @@ class PublishedSet:
         )
         return replace(clean, sweep=sweep, read_labels=partial(self._labels, labels_file, len(points)))
 
+    def drawn(self, clean: Frame, corruption: str, severity: Severity) -> tuple[Sweep, Bool[Tensor, "points"]]:
+        """The corrupted sweep, and which of its points are echoes of fog, of snow or of another sensor."""
+        sweep = self.frame(clean, corruption, severity).sweep
+        _, labels_file = self._paths(clean, corruption, severity)
+        ids = _label_ids(labels_file, self.label_type, len(sweep.points_lidar))
+        return sweep, torch.from_numpy(np.isin(ids, self.unreal_ids))
+
+    def _paths(self, clean: Frame, corruption: str, severity: Severity) -> tuple[Path, Path]:
+        points_file, labels_file = self.files(clean.token)
+        folder = self.root / corruption / severity
+        return folder / points_file, folder / labels_file
+
     def _labels(self, file: Path, points: int) -> Int64[Tensor, "points"]:
-        with reading(file, "the labels"):
-            ids = np.fromfile(file, dtype=self.label_type).astype(np.int64) & 0xFFFF
-        if len(ids) != points:
-            raise ValueError(f"{file} has labels for {len(ids)} points, its sweep has {points}: unpack both again")
+        ids = _label_ids(file, self.label_type, points)
         classes = self.class_of_id[ids]
+        classes[np.isin(ids, self.unreal_ids)] = IGNORED
         if (classes == NO_CLASS).any():
             unknown = sorted(set(ids[classes == NO_CLASS].tolist()))
             raise ValueError(f"{file} has label numbers {unknown}, which {self.name} does not have")
@@ -112,8 +123,9 @@ def _nuscenes_c(root: Path, dataset: NuScenes, class_of_label_id: Int64[np.ndarr
     def files(token: str) -> tuple[str, str]:
         return index.data_files[rows[token], LIDAR_CHANNEL].decode(), index.label_files[rows[token]].decode()
 
-    classes = _with_unreal(class_of_label_id, NUSCENES_UNREAL)
-    return PublishedSet("nuScenes-C", NUSCENES_FRAMES, root, 5, 255.0, np.dtype(np.uint8), classes, files)
+    return PublishedSet(
+        "nuScenes-C", NUSCENES_FRAMES, root, 5, 255.0, np.dtype(np.uint8), class_of_label_id, NUSCENES_UNREAL, files
+    )
 
 
 def _semantic_kitti_c(root: Path, dataset: ScanDataset) -> PublishedSet:
@@ -125,12 +137,14 @@ def _semantic_kitti_c(root: Path, dataset: ScanDataset) -> PublishedSet:
             )
         return f"velodyne/{stem}.bin", f"labels/{stem}.label"
 
-    classes = _with_unreal(label_map("semantic_kitti").class_of_id, KITTI_UNREAL)
-    return PublishedSet("SemanticKITTI-C", KITTI_FRAMES, root, 4, 1.0, np.dtype("<u4"), classes, files)
+    classes = label_map("semantic_kitti").class_of_id
+    return PublishedSet("SemanticKITTI-C", KITTI_FRAMES, root, 4, 1.0, np.dtype("<u4"), classes, KITTI_UNREAL, files)
 
 
-def _with_unreal(class_of_id: Int64[np.ndarray, "ids"], unreal: tuple[int, ...]) -> Int64[np.ndarray, "ids"]:
-    """The same with the numbers of unreal points, which are ignored."""
-    classes = class_of_id.copy()
-    classes[list(unreal)] = IGNORED
-    return classes
+def _label_ids(file: Path, label_type: np.dtype, points: int) -> Int64[np.ndarray, "points"]:
+    """The label numbers in a file. Raises FileNotFoundError, ValueError."""
+    with reading(file, "the labels"):
+        ids = np.fromfile(file, dtype=label_type).astype(np.int64) & 0xFFFF
+    if len(ids) != points:
+        raise ValueError(f"{file} has labels for {len(ids)} points, its sweep has {points}: unpack both again")
+    return ids

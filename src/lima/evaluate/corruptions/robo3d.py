@@ -33,8 +33,9 @@ class Baseline:
         if self.measured_on != measured_on:
             raise ValueError(
                 f"the baseline {self.name} was measured on {self.measured_on}, these scores are of {measured_on}: an "
-                f"mCE over both would compare the sets, not the networks. Name a baseline of the same set: --baseline "
-                f"FOLDER, where lima robustness has left the scores of another run"
+                f"mCE over both would compare the sets, not the networks. The codes stand for the tokens of the "
+                f"keyframes and for the names of the classes. Name a baseline of the same set: --baseline FOLDER, "
+                f"where lima robustness has left the scores of another run"
                 + (", or score the published folder (--published)" if self.name in PUBLISHED else "")
             )
 

@@ -22,9 +22,10 @@ from torch import Tensor
 
 from lima.config import AtGap
 from lima.datasets import open_dataset
-from lima.evaluate.corruptions.contact_sheet import contact_sheet
+from lima.evaluate.corruptions.contact_sheet import computed, contact_sheet
 from lima.evaluate.corruptions.corrupted import SEVERITIES, KnownClasses, Severity, generator_for
 from lima.evaluate.corruptions.every import CORRUPTIONS, UNSEEDED, corrupt
+from lima.evaluate.corruptions.incomplete_echo import check_vehicles
 from lima.evaluate.corruptions.published import PublishedSet, published_set
 from lima.evaluate.corruptions.robo3d import METRICS_FILE, named_baseline
 from lima.evaluate.corruptions.robustness_report import RobustnessScores, report_page, table_lines
@@ -72,17 +73,19 @@ def measure_robustness(
     SemanticKITTI-C, whose files are read instead of computing the corruptions. baseline: see `named_baseline`. random:
     of a probed run the random initialisation that was probed beside it.
 
-    Raises ValueError where the baseline was measured on another corrupted set, or `out` holds other cells.
+    Raises ValueError where the baseline was measured on another corrupted set, `out` holds other cells, or a corruption
+    that is to be computed lacks the classes it strikes.
     """
+    _check(seeds, every, published)
     reference = None if baseline is None else named_baseline(baseline)
     dataset = open_dataset(data, at_gap)
     network = scored_network(run, dataset, random)
+    if published is None:
+        check_vehicles(dataset.class_names)
     sequences = dataset.sequences(split)
     files = None if published is None else published_set(published, dataset)
-    if files is not None:
-        seeds = seeds[:1]
     tokens = {sequence.name: list(sequence.tokens)[::every] for sequence in sequences}
-    name = set_name(dataset.name, split, seeds, tokens, files)
+    name = set_name(dataset.name, dataset.class_names, split, seeds, tokens, files)
     if reference is not None:
         reference.check_set(name)
 
@@ -103,8 +106,9 @@ def measure_robustness(
         "scored": tokens,
         "versions": package_versions(),
     }
-    frame = _middle(sequences)
-    sheet = contact_sheet(frame, KnownClasses(labels_of(frame), dataset.class_names), seeds[0])
+    frame = _middle(sequences, every)
+    as_scored = computed(frame, dataset.class_names, seeds[0]) if files is None else partial(files.drawn, frame)
+    sheet = contact_sheet(frame.sweep, as_scored)
     sheet.save(folder / "sheet.png")
     write_atomically(folder / "report.html", report_page(network.name, name, scores, reference, sheet))
     write_atomically(folder / METRICS_FILE, json.dumps(metrics, indent=1, allow_nan=False) + "\n")
@@ -114,19 +118,28 @@ def measure_robustness(
 
 
 def set_name(
-    dataset: str, split: str, seeds: Series[int], tokens: dict[str, list[str]], published: PublishedSet | None
+    dataset: str,
+    class_names: Series[str],
+    split: str,
+    seeds: Series[int],
+    tokens: dict[str, list[str]],
+    published: PublishedSet | None,
 ) -> str:
-    """What a baseline must have been measured on too: the published set, or the very frames with the very seeds.
+    """What a baseline must have been measured on too: the published set, or the very frames, classes and seeds.
 
     A published set in part (another split, every n-th frame) is another set than the published figures are of.
     """
     count = sum(map(len, tokens.values()))
-    digest = hashlib.sha256(json.dumps(tokens).encode()).hexdigest()[:12]
+    keyframes = f"{split}, {count} keyframes {_code(tokens)}"
     if published is not None:
-        whole = count >= published.frames
-        return published.name if whole else f"a part of {published.name} ({split}, {count} keyframes {digest})"
-    drawn = ", ".join(map(str, seeds))
-    return f"corruptions computed from {dataset} ({split}, {count} keyframes {digest}, seeds {drawn})"
+        return published.name if count >= published.frames else f"a part of {published.name} ({keyframes})"
+    classes = f"{len(class_names) - 1} classes {_code(class_names)}"
+    return f"corruptions computed from {dataset} ({keyframes}, {classes}, seeds {', '.join(map(str, seeds))})"
+
+
+def _code(names: Series[str] | dict[str, list[str]]) -> str:
+    """Short, and another one for other names."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,6 +225,19 @@ def corrupted_frame(clean: Frame, class_names: tuple[str, ...], cell: Cell) -> F
     return replace(clean, sweep=found.sweep, read_labels=lambda: found.labels(labels))
 
 
+def _check(seeds: tuple[int, ...], every: int, published: Path | None) -> None:
+    """Raises ValueError for what would score nothing, or the same twice."""
+    if every < 1:
+        raise ValueError(f"every must be 1 or more, got {every}: every 4 scores each drive's keyframes 0, 4, 8, …")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"one or more seeds are needed, each once, got {list(seeds)}")
+    if published is not None and len(seeds) > 1:
+        raise ValueError(
+            f"the files in {published} were drawn once, so seeds {list(seeds)} would be one and the same: leave seeds "
+            f"(--seeds) out"
+        )
+
+
 def _begin(folder: Path, config: dict[str, Any]) -> None:
     """Raises ValueError where the folder holds cells of something else."""
     file = folder / "config.json"
@@ -225,6 +251,7 @@ def _begin(folder: Path, config: dict[str, Any]) -> None:
     write_atomically(file, json.dumps(config, indent=1) + "\n")
 
 
-def _middle(sequences: Series[Sequence]) -> Frame:
-    first = sequences[0]
-    return first.frame(len(first) // 2)
+def _middle(sequences: Series[Sequence], every: int) -> Frame:
+    """Of the first drive, among the frames that are scored."""
+    scored = range(0, len(sequences[0]), every)
+    return sequences[0].frame(scored[len(scored) // 2])

@@ -13,6 +13,7 @@ from lima.encoder import load_encoder
 from lima.evaluate.probe_head import load_probe
 from lima.evaluate.probe_run import RANDOM
 from lima.evaluate.runs import random_student, read_run
+from lima.evaluate.scores import read_metrics, scores_from_metrics
 from lima.evaluate.segmentation.score_command import check_classes
 from lima.evaluate.segmentation.segmenter import DESCRIPTION_FILE, Segmenter, load_segmenter, read_description
 from lima.scene import Dataset
@@ -44,11 +45,11 @@ def scored_network(run: Path, dataset: Dataset, random: bool = False) -> ScoredN
         trained = read_run(run)
         name = RANDOM if random else trained.name
         probe = load_probe(run / "probes" / f"{name}.safetensors")
-        scores = probe.linear.out_features
-        if scores != len(dataset.class_names) - 1:
+        names = _probed_classes(run, name)
+        if names != dataset.class_names[1:]:
             raise ValueError(
-                f"{run} was probed for {scores} classes, {dataset.name} has {len(dataset.class_names) - 1}: probe "
-                f"it on a dataset of the same classes"
+                f"{run} was probed for the classes {', '.join(names)}; {dataset.name} has "
+                f"{', '.join(dataset.class_names[1:])}: probe it on a dataset of the same classes"
             )
         student = random_student(trained.config) if random else load_encoder(run).student
         segmenter = Segmenter(student, dataset.class_names)
@@ -64,3 +65,17 @@ def scored_network(run: Path, dataset: Dataset, random: bool = False) -> ScoredN
         digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
     segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
     return ScoredNetwork(name, segmenter, digest.hexdigest()[:16], about)
+
+
+def _probed_classes(run: Path, name: str) -> tuple[str, ...]:
+    """The classes that a linear layer scores, without the ignored one, as its own scores name them.
+
+    Raises ValueError where it has none.
+    """
+    found = {scores.name: tuple(scores.per_class) for scores in scores_from_metrics(read_metrics(run))}
+    if name not in found:
+        raise ValueError(
+            f"{run / 'metrics.json'} has no scores of {name}, which tell what classes it was probed for: probe the run "
+            f"again (lima probe RUN DATA)"
+        )
+    return found[name]
