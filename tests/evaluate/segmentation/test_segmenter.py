@@ -64,7 +64,7 @@ def test_several_views_average_the_probabilities() -> None:
         made.predict(frame, views=0)
 
 
-def views_of_a_sweep_are_flips_and_turns() -> None:
+def test_views_of_a_sweep_are_flips_and_turns() -> None:
     for matrix in views_of_a_sweep(5):
         assert torch.allclose(matrix @ matrix.T, torch.eye(3).double())
         assert float(matrix[2, 2]) == 1
