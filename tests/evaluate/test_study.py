@@ -146,6 +146,10 @@ def test_what_was_made_otherwise_is_refused_before_anything_is_done(tmp_path: Pa
         run_study(other, starts_of(["a", "b=broken"], False), columns("all"), [0], tmp_path, lambda _: None)
     with pytest.raises(ValueError, match="two starts are called a"):
         run_study(other, starts_of(["a", "a=b"], False), columns("all"), [0], tmp_path, lambda _: None)
+    with pytest.raises(ValueError, match="column all was given twice, and would count twice in means and spreads"):
+        run_study(other, starts, columns("all", "scene-1in2", "all"), [0], tmp_path, lambda _: None)
+    with pytest.raises(ValueError, match="seed 0 was given twice"):
+        run_study(other, starts, columns("all"), [0, 1, 0], tmp_path, lambda _: None)
     with pytest.raises(ValueError, match="scene-1in2 and scan-1in2 cannot share a table"):
         run_study(other, starts, columns("scene-1in2", "scan-1in2"), [0], tmp_path, lambda _: None)
     with pytest.raises(ValueError, match="scene-1in9 keeps no scene"):

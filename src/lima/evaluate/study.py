@@ -16,6 +16,7 @@ from lima.datasets import open_dataset
 from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule
 from lima.evaluate.probe import probe_split
 from lima.evaluate.runs import start_record
+from lima.evaluate.scores import check_each_once
 from lima.train.epochs import Epochs
 from lima.train.interruption import Interrupted, StopSignals
 from lima.train.processes import check_alone
@@ -217,6 +218,8 @@ def run_study(
     names = [start.name for start in starts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two starts are called {twice[0]}: name them apart, NAME=FOLDER")
+    check_each_once("column", (column.name for column in columns))
+    check_each_once("seed", seeds)
     for run in dict.fromkeys(folder for start in starts for folder in start.folders):
         task.check(run)  # what is wrong with a run is told before hours of others
     trainings = trainings_of(starts, columns, seeds, out)
