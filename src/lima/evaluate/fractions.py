@@ -147,7 +147,7 @@ class LabelList:
 
     @property
     def hash(self) -> str:
-        """Of the tokens in their order: two lists with the same hash hold the same frames."""
+        """Of the tokens in their order: two lists of one dataset with the same hash hold the same frames."""
         return hash_of_tokens(self.tokens)
 
     def summary(self) -> dict[str, Any]:
