@@ -1,14 +1,17 @@
 """Oracle: the list of layers below. Imports point backwards along it only, so one can read from a file to the loss;
-inside a layer they run in no circle."""
+inside a layer they run in no circle. And what stands in a file of tests is run by somebody."""
 
 import ast
+import re
+from collections import Counter
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).parents[1] / "src"
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src"
 LAYERS = (
     "config", "recipes", "geometry", "scene", "datasets", "data", "teachers", "sparse", "students", "encoder", "method",
     "train", "evaluate", "export", "odometry", "doctor", "commands", "cli", "__main__",
@@ -61,3 +64,13 @@ def test_no_file_imports_itself_by_way_of_others(package: str) -> None:
 def test_the_simulator_knows_nothing_of_lima() -> None:
     for file in (SOURCE / "streetsim").rglob("*.py"):
         assert not [module for module in imported_modules(file) if module.split(".")[0] in ("lima", "torch")], file
+
+
+def test_what_is_no_test_is_called_by_one() -> None:
+    """A test without its `test_` never runs, and so never fails."""
+    texts = {file: file.read_text() for file in sorted(TESTS.rglob("*.py"))}
+    words = Counter(word for text in texts.values() for word in re.findall(r"\w+", text))
+    for file, text in texts.items():
+        for decorator, name in re.findall(r"^(?:@(.*)\n)?def (\w+)", text, re.MULTILINE):
+            known = name.startswith("test_") or "autouse=True" in decorator or words[name] > 1
+            assert known, f"{file.relative_to(TESTS)}: nothing calls {name}, and its name is not test_…"

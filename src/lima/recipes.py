@@ -127,9 +127,10 @@ def finetune_slidr() -> SegmentationConfig:
 def finetune_scalr() -> SegmentationConfig:
     """ScaLR's fine-tuning, from its public configuration of nuScenes with 1 % of the labels.
 
-    AdamW at 0.002 without weight decay, every layer 0.95 times as fast as the next (0.99 and 25 epochs with all
-    labels), warm-up and cosine, 45 epochs, batch 8, cross-entropy + Lovász, scale 0.9 … 1.1, a batch norm before the
-    linear head, which starts at zero. Left out: its stochastic depth (WaffleIron's) and its limit of 20,000 points.
+    AdamW at 0.002 without weight decay, every layer 0.95 times as fast as the next, 45 epochs, warm-up over 4 of them
+    and cosine (with all labels 0.99 times, 25 epochs, warm-up over 2), batch 8, cross-entropy + Lovász, scale
+    0.9 … 1.1, a batch norm before the linear head, which starts at zero. Left out: its stochastic depth (WaffleIron's)
+    and its limit of 20,000 points.
     """
     return SegmentationConfig(
         head="norm_linear", schedule="warm_up_cosine", learning_rate=0.002, head_rate_factor=1.0, layer_decay=0.95,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lima.datasets import open_dataset
+from lima.datasets.label_maps import label_map
+from lima.datasets.parts import SequencePart
 from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule, hash_of_tokens
 from lima.scene import Frame, Sequence
+from tests.datasets.kitti_hand_made import SCANS, write_scans
 
 
 @dataclass(frozen=True)
@@ -68,9 +73,30 @@ def test_scans_are_every_nth_of_the_sorted_list(lengths: list[int], one_in: int)
 
 
 def test_a_scene_split_at_a_gap_counts_once() -> None:
-    parts: list[Sequence] = [Named(name, 2) for name in ("scene-1 part 1", "scene-1 part 2", "scene-2", "scene-3")]
+    first = Named("scene-1", 4)
+    halves = [SequencePart(first, 2 * half, 2 * half + 2, f"scene-1 part {half + 1}") for half in (0, 1)]
+    parts: list[Sequence] = [*halves, Named("scene-2", 2), Named("scene-3", 2)]
     assert listed("scene-1in2", parts) == ["scene-2/000000", "scene-2/000001"]
     assert listed("scene-1in1", parts) == [token for part in parts for token in part.tokens]
+
+
+@pytest.mark.parametrize("posed", [(), ("04",)])
+def test_scans_without_poses_are_of_the_scene_that_was_driven(tmp_path: Path, posed: tuple[str, ...]) -> None:
+    """SynLiDAR has no poses, whoever computes them does it drive by drive; the rules are those of the files."""
+    names = ("02", "04", "06")
+    for drive, name in enumerate(names):
+        write_scans(tmp_path / name, drive, tuple(label_map("synlidar").ids))
+    (tmp_path / "annotations.yaml").write_text("labels:\n")
+    (tmp_path / "splits.json").write_text(json.dumps({"train": names}))
+    for name in posed:
+        (tmp_path / name / "poses.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n" * SCANS)
+    sequences = open_dataset(tmp_path).sequences("train")
+    files = [f"{name}/{scan:06d}" for name in names for scan in range(SCANS)]
+    assert listed("all", sequences) == files
+    assert listed("scene-1in2", sequences) == [file for file in files if file.startswith("04/")]
+    assert listed("scan-1in3", sequences) == files[::3]
+    with pytest.raises(ValueError, match="scene-1in4 keeps no scene: the split has 3"):
+        listed("scene-1in4", sequences)
 
 
 def test_everything_is_everything() -> None:

@@ -254,6 +254,11 @@ def test_much_goes_to_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit(in_file, 5, CONFIG, 0).linear.weight.equal(fit(in_memory, 5, CONFIG, 0).linear.weight)
 
 
+def test_a_seed_counts_once() -> None:
+    with pytest.raises(ValueError, match="seed 3 was given twice"):
+        probe(telling, split(), CLASSES, replace(CONFIG, seeds=(3, 1, 3)))
+
+
 def test_errors_name_the_frame() -> None:
     def broken(frame: Frame) -> PointFeatures:
         return PointFeatures(torch.full((POINTS, 4), 1e6), torch.ones(POINTS, dtype=torch.bool))

@@ -332,6 +332,34 @@ def test_a_page_has_the_scores_and_curves_of_all_runs(run: Path) -> None:
     assert "Mixing shows the student" in reader.words
 
 
+def probed_run(folder: Path, split: str = "learned on 2 drives", scored: str = "v") -> Path:
+    """A run that was probed, with the words of its split and the keyframe that it was scored on."""
+    config = PretrainConfig(student=StudentConfig(backbone="minkunet14", width=0.125))
+    open_run_folder(folder, folder.parent / "gone", config, ["a", "b"], resume=False)
+    entry = {"miou": 1.0, "miou_std": 0.1, "per_class": {"car": 1.0}, "seeds": [1.0], "split": split}
+    splits = {"train": {"one": ["t"]}, "val": {"two": [scored]}}
+    metrics = {"results": {"linear_probe": {"random": entry, folder.name: entry}}, "splits": splits}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return folder
+
+
+def test_runs_of_one_name_are_not_compared(tmp_path: Path) -> None:
+    first, second = (probed_run(tmp_path / seed / "lima") for seed in ("s0", "s1"))
+    with pytest.raises(ValueError, match=r"s0/lima and .*s1/lima are both called lima: rename .*lima probe"):
+        write_report(second, compare=[first])
+    with pytest.raises(ValueError, match=r"a run cannot be called random"):
+        write_report(second, compare=[probed_run(tmp_path / "random")])
+    assert not (second / "report.html").exists()
+
+
+@pytest.mark.parametrize("other", [{"split": "learned on 1 drive"}, {"scored": "w"}])
+def test_scores_on_other_frames_are_not_compared(tmp_path: Path, other: dict[str, str]) -> None:
+    run, same = probed_run(tmp_path / "lima"), probed_run(tmp_path / "one_frame")
+    assert write_report(run, compare=[same]).exists()
+    with pytest.raises(ValueError, match=r"other learned .*, .*lima learned on 2 drives: .*lima probe"):
+        write_report(run, compare=[same, probed_run(tmp_path / "other", **other)])
+
+
 def test_the_untrained_student_is_the_one_that_pretraining_started_from(run: Path) -> None:
     config = PretrainConfig(student=StudentConfig(backbone="minkunet14", width=0.125), seed=7)
     before = torch.random.get_rng_state()

@@ -73,7 +73,7 @@ class ScanDataset:
         return [ScanDrive(name, self._folders[name], self._format, self._label_map) for name in names]
 
     def sequences(self, split: str | None = None) -> list[Sequence]:
-        """The sequences of a split, in order of their names; None or "all" for every one.
+        """The sequences of a split, drive by drive in order of their names; None or "all" for every one.
 
         Raises ValueError for an unknown split, for drives of a set with cameras that have no poses, for times that
         do not ascend, and for gaps in time unless they are to be split at.
@@ -85,16 +85,17 @@ class ScanDataset:
                 f"{lost[0].poses_file} is missing{_and_others(lost)}: without poses there is no memory of past frames; "
                 f"unpack them, or compute them with: lima odometry {self.root}"
             )
-        posed = [(part, drive.folder) for drive in drives if drive.has_poses for part in _parts(drive, frames)]
-        alone = [SingleScan(drive, index) for drive in lost for index in _indices(drive, frames)]
-        return [*checked([part for part, _ in posed], [folder for _, folder in posed], self.at_gap), *alone]
+        found = [(part, drive.folder) for drive in drives for part in _parts(drive, frames)]
+        return checked([part for part, _ in found], [folder for _, folder in found], self.at_gap)
 
     def _frames_of(self, split: str | None) -> Frames:
         return self._frames.get(ALL if split is None else split, {})
 
 
 def _parts(drive: ScanDrive, frames: Frames) -> list[Sequence]:
-    """The drive, or the stretches of frames in a row that belong to the split."""
+    """The drive, or the stretches of frames in a row that belong to the split; without poses, every scan of it."""
+    if not drive.has_poses:
+        return [SingleScan(drive, index) for index in _indices(drive, frames)]
     drive.check()
     indices = np.array(_indices(drive, frames))
     if len(indices) == len(drive):

@@ -254,10 +254,13 @@ class ScanDrive:
 
 
 class SingleScan:
-    """One scan as a sequence of its own: what is known of scans whose place nobody has written down."""
+    """One scan as a sequence of its own: what is known of scans whose place nobody has written down.
+
+    whole: the drive that it was taken on.
+    """
 
     def __init__(self, drive: ScanDrive, index: int) -> None:
-        self._drive = drive
+        self.whole = drive
         self._index = index
         self.name = f"{drive.name}/{drive.stems[index]}"
 
@@ -267,14 +270,14 @@ class SingleScan:
 
     @property
     def timestamps_ns(self) -> Series[int]:
-        return [self._drive.timestamps_ns[self._index]]
+        return [self.whole.timestamps_ns[self._index]]
 
     def __len__(self) -> int:
         return 1
 
     def frame(self, index: int) -> Frame:
         check_index(self, index)
-        still = self._drive.still(self._index)
+        still = self.whole.still(self._index)
         return Frame(still.token, self.name, 0, still.sweep, still.images, still.read_labels)
 
 

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
+from lima.data.between import PartOfSequence
 from lima.scene import Frame, Sequence
 
 Rule = Literal["all", "scene", "scan"]
-PART = re.compile(r" part \d+$")
-"""what is added to the name of a scene that is split at a gap"""
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class LabelFraction:
         if self.rule == "all":
             return [LabelledSequence(sequence, tuple(range(len(sequence)))) for sequence in sequences]
         if self.rule == "scene":
-            scenes = [list(parts) for _, parts in groupby(sequences, key=lambda sequence: scene_name(sequence.name))]
+            scenes = [list(parts) for _, parts in groupby(sequences, key=scene_name)]
             kept = scenes[self.one_in - 1 :: self.one_in]
             if not kept:
                 raise ValueError(
@@ -86,9 +85,11 @@ class LabelFraction:
         return chosen
 
 
-def scene_name(sequence: str) -> str:
-    """The scene that a sequence is, or is a part of where the dataset was split at gaps."""
-    return PART.sub("", sequence)
+def scene_name(sequence: Sequence) -> str:
+    """Of the scene that a sequence is, or is a part of: a stretch between gaps, or a single scan without a pose."""
+    while isinstance(sequence, PartOfSequence):
+        sequence = sequence.whole
+    return sequence.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,7 @@ class LabelList:
 
     @property
     def hash(self) -> str:
-        """Of the tokens in their order: two lists with the same hash hold the same frames."""
+        """Of the tokens in their order: two lists of one dataset with the same hash hold the same frames."""
         return hash_of_tokens(self.tokens)
 
     def summary(self) -> dict[str, Any]:

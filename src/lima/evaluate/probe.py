@@ -24,7 +24,7 @@ from lima.evaluate.metrics import IGNORED, confusion_matrix, iou_percent, miou_p
 from lima.evaluate.nearest import nearest_point
 from lima.evaluate.probe_features import FeatureSource, collect, labels_of
 from lima.evaluate.probe_head import LinearProbe, fit
-from lima.evaluate.scores import json_number, mean, spread
+from lima.evaluate.scores import check_each_once, json_number, mean, spread
 from lima.method.cross_view import PointFeatures
 from lima.scene import Dataset, Frame, Sequence
 
@@ -131,7 +131,9 @@ def probe(
     unknown: what happens to points without a feature. They are never learned from. When scoring, "nearest" gives them
     the class of the nearest point that has one, so that every point is scored (a student's points beyond its range);
     "leave_out" scores the points that have a feature (targets that no camera has seen) and counts the others.
+    Raises ValueError for a seed given twice, and for a frame without any feature.
     """
+    check_each_once("seed", config.seeds)
     train_frames = sum(len(sequence) for sequence in split.train)
     val_frames = sum(len(sequence) for sequence in split.val)
     logger.info("probe: %s; %d and %d frames", split.how, train_frames, val_frames)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from collections.abc import Sequence as Series
 from pathlib import Path
+from typing import Any
 
 from lima.config import default_cache_folder
 from lima.encoder import WEIGHTS_FILE, load_encoder
@@ -14,6 +15,7 @@ from lima.evaluate.making import making_section
 from lima.evaluate.page import Section, cards, folded, missing, page, paragraph, table
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import load_probe
+from lima.evaluate.probe_run import RANDOM
 from lima.evaluate.runs import ReportedRun, random_student, read_run
 from lima.evaluate.scores import TITLES, ProbeScores, comparison, plus_minus, read_metrics, scores_from_metrics
 from lima.evaluate.showing import Predict, Shown, picture_sections
@@ -38,14 +40,15 @@ def write_report(run: Path, data: Path | None = None, compare: Series[Path] = ()
 
     data: the dataset to draw; the one the run was trained on when left out. cache: folder of the teacher's features;
     beside the dataset when left out. Whatever is missing (scores, a log, the dataset) is left out with a sentence that
-    says so.
+    says so. Raises ValueError for runs of one name, and for scores on different frames.
     """
     runs = [read_run(folder) for folder in (*compare, run)]
+    _check_names(runs)
     scores = _scores_of(runs)
     page_file = run / REPORT_FILE
     data = Path(runs[-1].record["data"]) if data is None else data
     layers = {about.name: about.folder / PROBES / f"{about.name}.safetensors" for about in runs}
-    layers["random"] = run / PROBES / "random.safetensors"
+    layers[RANDOM] = run / PROBES / f"{RANDOM}.safetensors"
     predictors = {name: load_probe(file).predict for name, file in layers.items() if file.exists()}
     write_atomically(page_file, report_page(runs, scores, predictors, data, cache or default_cache_folder(data), {}))
     return page_file
@@ -61,7 +64,7 @@ def report_page(
 ) -> str:
     """The whole page. The last run is the one that it is about; scores and predictors are by the runs' names."""
     title = f"{runs[-1].title}: what a LiDAR network learned from cameras"
-    colours = {"random": 1, **{run.name: number for number, run in enumerate(runs, start=2)}}
+    colours = {RANDOM: 1, **{run.name: number for number, run in enumerate(runs, start=2)}}
     return page(title, _lead(runs, scores, colours), [
         Section("scores", "Linear probing", _score_section(scores, colours)),
         Section("curves", "Training", _curve_section(runs, colours)),
@@ -70,14 +73,47 @@ def report_page(
     ])  # fmt: skip
 
 
+def _check_names(runs: Series[ReportedRun]) -> None:
+    of_name: dict[str, Path] = {}
+    for run in runs:
+        if run.name == RANDOM:
+            raise ValueError(
+                f"{run.folder}: a run cannot be called {RANDOM}, which is the student without pretraining: rename its "
+                f"folder and probe it again (lima probe)"
+            )
+        if run.name in of_name:
+            raise ValueError(
+                f"{of_name[run.name]} and {run.folder} are both called {run.name}: rename one of the folders and probe "
+                f"it again (lima probe), since a report tells runs apart by the names of their folders"
+            )
+        of_name[run.name] = run.folder
+
+
+def _check_same_frames(frames: Mapping[Path, tuple[str, Any]]) -> None:
+    """frames: by run, where it was probed, in words and by tokens."""
+    if not frames:
+        return
+    *others, (last, there) = frames.items()
+    for folder, here in others:
+        if here != there:
+            raise ValueError(
+                f"the probes of {folder} and {last} saw different frames and cannot share a table: {folder} "
+                f"{here[0]}, {last} {there[0]}: probe both on the same data and labels (lima probe)"
+            )
+
+
 def _scores_of(runs: Series[ReportedRun]) -> list[ProbeScores]:
     """By the names of the runs, random initialisation first: that of the last run that has it."""
     scores: dict[str, ProbeScores] = {}
+    frames: dict[Path, tuple[str, Any]] = {}
     for run in runs:
-        for score in scores_from_metrics(read_metrics(run.folder)):
-            name = score.name if score.name == "random" else run.name
+        metrics = read_metrics(run.folder)
+        for score in scores_from_metrics(metrics):
+            frames[run.folder] = score.split, metrics.get("splits")
+            name = score.name if score.name == RANDOM else run.name
             scores[name] = dataclasses.replace(score, name=name)
-    return sorted(scores.values(), key=lambda score: score.name != "random")
+    _check_same_frames(frames)
+    return sorted(scores.values(), key=lambda score: score.name != RANDOM)
 
 
 def _lead(runs: Series[ReportedRun], scores: Series[ProbeScores], colours: Mapping[str, int]) -> str:
@@ -166,7 +202,7 @@ def _picture_sections(
         for run in reversed(trained)
     ]
     untrained = random_student(runs[-1].config)
-    shown.append(Shown(TITLES["random"], student_features(untrained), predictors.get("random")))
+    shown.append(Shown(TITLES[RANDOM], student_features(untrained), predictors.get(RANDOM)))
     try:
         return picture_sections(data, cache, runs[-1].config, shown)
     except FileNotFoundError as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from lima.config import PretrainConfig
-from lima.encoder import load_encoder, read_student_config
+from lima.encoder import WEIGHTS_FILE, load_encoder, read_student_config
 from lima.evaluate.scores import title_of
 from lima.students.student import Student, build_student
 from lima.train.run_folder import read_config
@@ -59,3 +60,18 @@ def starting_student(run: Path, start: Literal["pretrained", "random"], seed: in
         return load_encoder(run).student.train().requires_grad_(True)
     torch.manual_seed(seed)
     return build_student(read_student_config(run))
+
+
+def start_record(run: Path, start: Literal["pretrained", "random"]) -> dict[str, str]:
+    """Where a training starts, for its metrics.json. start_sha256: of student.safetensors; of the student's settings
+    where nothing else is taken from the run."""
+    taken = (run / WEIGHTS_FILE).read_bytes() if start == "pretrained" else _settings_of_student(run)
+    return {
+        "start": start,
+        "started_from": str(run.resolve()),
+        "start_sha256": hashlib.sha256(taken).hexdigest(),
+    }
+
+
+def _settings_of_student(run: Path) -> bytes:
+    return json.dumps(asdict(read_student_config(run)), sort_keys=True).encode()

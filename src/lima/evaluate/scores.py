@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from collections.abc import Iterable
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,17 @@ def spread(values: Series[float]) -> float:
     """The sample standard deviation of those that are there; NaN for fewer than two."""
     there = [value for value in values if not math.isnan(value)]
     return statistics.stdev(there) if len(there) > 1 else math.nan
+
+
+def check_each_once(what: str, values: Iterable[object]) -> None:
+    """Raises ValueError where one of them would count twice in means and spreads. what: one is called."""
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(
+                f"{what} {value} was given twice, and would count twice in means and spreads: give it once"
+            )
+        seen.add(value)
 
 
 def number(value: float | None) -> float:

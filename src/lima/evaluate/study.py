@@ -15,10 +15,12 @@ from lima.config import DetectionConfig, SegmentationConfig
 from lima.datasets import open_dataset
 from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule
 from lima.evaluate.probe import probe_split
+from lima.evaluate.runs import start_record
+from lima.evaluate.scores import check_each_once
 from lima.train.epochs import Epochs
 from lima.train.interruption import Interrupted, StopSignals
 from lima.train.processes import check_alone
-from lima.train.run_folder import settings_changes
+from lima.train.run_folder import settings_changes, start_changes
 
 RANDOM = "random"
 Metrics = dict[str, Any]
@@ -79,6 +81,16 @@ class Training:
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.json"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every training of a column does. labels: `LabelList.summary` of what it learns from. val: the tokens of the
+    sequences that it is scored on."""
+
+    steps: int
+    labels: dict[str, Any]
+    val: dict[str, list[str]]
 
 
 @runtime_checkable
@@ -196,8 +208,9 @@ def run_study(
     """Do what is missing below `out`, seed by seed, and gather everything.
 
     Finished trainings are taken as they are; an interrupted one goes on. Before the first step it is said how many
-    there are. Raises ValueError where whole scenes and single scans would share the table, where a finished one was
-    made with other settings, and in one of several processes; Interrupted on SIGINT or SIGTERM.
+    there are. Raises ValueError where whole scenes and single scans would share the table, where a finished one has
+    other settings, weights to start from or frames than it would have now, and in one of several processes; Interrupted
+    on SIGINT or SIGTERM.
     """
     instead = f"call lima without torchrun, or make each on its own, torchrun … -m {task.command}"
     check_alone(f"studies of {task.several}", instead)
@@ -205,17 +218,19 @@ def run_study(
     names = [start.name for start in starts]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two starts are called {twice[0]}: name them apart, NAME=FOLDER")
+    check_each_once("column", (column.name for column in columns))
+    check_each_once("seed", seeds)
     for run in dict.fromkeys(folder for start in starts for folder in start.folders):
         task.check(run)  # what is wrong with a run is told before hours of others
     trainings = trainings_of(starts, columns, seeds, out)
-    done = {each: _finished(task, each) for each in trainings if each.metrics.exists()}
-    steps = {column: _steps(task.learning, column) for column in columns}
+    plans = {column: _plan(task.learning, column) for column in columns}
+    done = {each: _finished(task, each, plans[each.column]) for each in trainings if each.metrics.exists()}
     say(
         f"{len(starts)} starts x {len(columns)} columns x {len(seeds)} seeds = {len(trainings)} {task.several}, "
         f"{len(done)} of them finished"
     )
-    if to_go := sum(steps[each.column] for each in trainings if each not in done):
-        whole = sum(steps[each.column] for each in trainings)
+    if to_go := sum(plans[each.column].steps for each in trainings if each not in done):
+        whole = sum(plans[each.column].steps for each in trainings)
         say(f"{to_go} of {whole} steps to go, beside scoring" + (f"; {task.longer}" if task.longer else ""))
     with StopSignals() as signals:
         for count, each in enumerate(trainings, start=1):
@@ -239,25 +254,38 @@ def run_study(
     return Study(tuple(starts), tuple(columns), tuple(seeds), out, cells, metrics)
 
 
-def _steps(learning: SegmentationConfig | DetectionConfig, column: Column) -> int:
-    """Of one training; this is also where a fraction that keeps no label is told before hours of others."""
+def _plan(learning: SegmentationConfig | DetectionConfig, column: Column) -> Plan:
+    """This is also where a fraction that keeps no label is told before hours of others."""
     dataset = open_dataset(column.data, learning.at_gap)
-    train = probe_split(dataset, learning).train
-    labels = LabelList(LabelFraction.parse(column.labels), train, dataset.name, learning.train_split)
-    return Epochs(len(labels), learning.batch, learning.epochs, learning.steps, seed=0).steps
+    split = probe_split(dataset, learning)
+    labels = LabelList(LabelFraction.parse(column.labels), split.train, dataset.name, learning.train_split)
+    steps = Epochs(len(labels), learning.batch, learning.epochs, learning.steps, seed=0).steps
+    return Plan(steps, labels.summary(), {sequence.name: list(sequence.tokens) for sequence in split.val})
 
 
-def _finished(task: Task[SomeCell], training: Training) -> Metrics:
+def _finished(task: Task[SomeCell], training: Training, plan: Plan) -> Metrics:
     metrics = json.loads(training.metrics.read_text())
     changes = settings_changes(metrics["config"], json.loads(json.dumps(task.settings(training))))
-    if metrics["started_from"] != str(training.run.resolve()):
-        changes.append(f"it started from {metrics['started_from']}, now from {training.run.resolve()}")
+    changes += start_changes(metrics, start_record(training.run, training.weights))
+    changes += _frame_changes(metrics, plan)
     if changes:
         raise ValueError(
-            f"{training.folder} was made with other settings ({'; '.join(changes)}): choose another folder with --out, "
-            f"or remove it"
+            f"{training.folder} was made otherwise ({'; '.join(changes)}): choose another folder with --out, or remove "
+            f"it"
         )
     return metrics
+
+
+def _frame_changes(metrics: Metrics, plan: Plan) -> list[str]:
+    """How the frames of a training differ from those it would have now, in words."""
+    changes, labels = [], metrics["labels"]
+    if any(labels[name] != plan.labels[name] for name in ("dataset", "hash")):
+        was, now = (f"{each['keyframes']} of {each['dataset']}, list {each['hash']}" for each in (labels, plan.labels))
+        changes.append(f"the keyframes learned from were {was}, now {now}")
+    if metrics["val"] != plan.val:
+        scored, scored_now = (sum(map(len, val.values())) for val in (metrics["val"], plan.val))
+        changes.append(f"the {scored} keyframes scored are not the {scored_now} that would be scored now")
+    return changes
 
 
 def percent_of(column: Column) -> float:

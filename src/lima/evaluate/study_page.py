@@ -62,7 +62,9 @@ def label_tables(study: Study[SomeCell]) -> str:
         for name, about in study.labels.items()
     ]
     return (
-        paragraph("The tokens stand in labels.json beside every result; two lists with the same hash are the same.")
+        paragraph(
+            "Tokens stand in labels.json beside every result; lists of one dataset with the same hash are the same."
+        )
         + table(["column", "labels", "keyframes", "sequences", "hash of the tokens"], rows)
         + folded("rules and sequences", preformatted(json.dumps(study.labels, indent=1)))
     )

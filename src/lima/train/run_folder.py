@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -55,20 +56,20 @@ def open_run_folder(
     config: PretrainConfig | FinetuneConfig | DetectConfig,
     tokens: list[str],
     resume: bool,
-    started_from: Path | None = None,
+    start: Mapping[str, str] | None = None,
     processes: Processes = ALONE,
 ) -> RunFolder:
     """Make the folder of a new run with its `config.json`, or find that of a run to go on with.
 
-    tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run. started_from: the
-    run whose weights fine-tuning or a detector begins with. processes: the first one does it, the others wait for it.
+    tokens: the keyframes that the run learns from; two runs on other keyframes are not the same run. start: what
+    fine-tuning or a detector begins with (`start_changes`). processes: the first one does it, the others wait for it.
 
     Raises FileExistsError where there is something already and `resume` was not said, and ValueError where what is
     there was made with other settings or other data.
     """
     folder = RunFolder(path)
     if processes.first:
-        _make(folder, data, config, tokens, resume, started_from)
+        _make(folder, data, config, tokens, resume, start or {})
     processes.wait_for_all()
     return folder
 
@@ -79,7 +80,7 @@ def _make(
     config: PretrainConfig | FinetuneConfig | DetectConfig,
     tokens: list[str],
     resume: bool,
-    started_from: Path | None,
+    start: Mapping[str, str],
 ) -> None:
     path = folder.path
     wanted = {
@@ -88,9 +89,8 @@ def _make(
         "config": dataclasses.asdict(config),
         "keyframes": tokens,
         "versions": package_versions(),
+        **start,
     }
-    if started_from is not None:
-        wanted["started_from"] = str(started_from.resolve())
     wanted = json.loads(json.dumps(wanted))  # tuples become lists, as they will when read
     if not resume and not _is_free(folder):
         raise FileExistsError(f"{path} is not empty: go on with the run in it (--resume), or choose another folder")
@@ -111,9 +111,7 @@ def _is_free(folder: RunFolder) -> bool:
 
 
 def _changes(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    changes = settings_changes(found["config"], wanted["config"])
-    if found.get("started_from") != wanted.get("started_from"):
-        changes.append(f"it started from {found.get('started_from')}, now from {wanted.get('started_from')}")
+    changes = settings_changes(found["config"], wanted["config"]) + start_changes(found, wanted)
     if found["keyframes"] != wanted["keyframes"]:
         changes.append(f"{len(found['keyframes'])} keyframes of {found['data']}, now other ones of {wanted['data']}")
     return "; ".join(changes)
@@ -127,6 +125,18 @@ def settings_changes(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]
         for name in sorted(before.keys() | after.keys())
         if name.split(".")[-1] not in FREE_TO_CHANGE and before.get(name) != after.get(name)
     ]
+
+
+def start_changes(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """How the start of a run differs from the one wanted, in words: another folder (`started_from`), or another content
+    of the same (`start_sha256`)."""
+    before, after = found.get("started_from"), wanted.get("started_from")
+    if before != after:
+        return [f"it started from {before}, now from {after}"]
+    digest, digest_now = found.get("start_sha256"), wanted.get("start_sha256")
+    if digest != digest_now:
+        return [f"{after} holds another student than it started from: start_sha256 was {digest}, now {digest_now}"]
+    return []
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,7 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
     second = open_dataset(simulated_nuscenes).sequences("train")[1]
     assert labels["tokens"] == {second.name: list(second.tokens)}
     assert metrics["labels"]["hash"] == labels["hash"]
+    assert metrics["start_sha256"] == sha256((run / "student.safetensors").read_bytes()).hexdigest()
     val = open_dataset(simulated_nuscenes).sequences("val")[0]
     assert set(json.loads((out / "detections.json").read_text())["results"]) == set(val.tokens)
     assert len(list((out / "pictures").iterdir())) == 1

@@ -27,6 +27,7 @@ from lima.evaluate.detection.pictures import ABOVE_PX, LINE_PX, split_picture
 from lima.evaluate.detection.published import published_figures
 from lima.evaluate.detection.study import Detectors
 from lima.evaluate.fractions import LabelFraction, LabelList
+from lima.evaluate.runs import start_record
 from lima.evaluate.study import Column
 from lima.students.student import build_student
 from lima.train.interruption import StopSignals
@@ -57,7 +58,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, dataset: MadeUpDataset) -> None:
         labels = LabelList(LabelFraction.parse(config.labels), dataset.sequences("train"), dataset.name, "train")
         metrics = {
             "config": {**asdict(config), "data": str(data.resolve())},
-            "started_from": str(run.resolve()),
+            **start_record(run, config.start),
             "results": {"detection": scores(config, len(labels))},
             "labels": labels.summary(),
             "val": {sequence.name: list(sequence.tokens) for sequence in dataset.sequences("val")},
@@ -135,7 +136,7 @@ def test_every_start_meets_every_fraction(runs: list[Path], tmp_path: Path, monk
     detection_efficiency(asked, tmp_path, ["scene-1in2", "all"], [0, 1, 2], LEARNING, out, say=again.append)
     assert again[0] == "3 starts x 2 columns x 3 seeds = 18 detectors, 18 of them finished"
     other = replace(LEARNING, sweeps=3)
-    with pytest.raises(ValueError, match=r"seed-0 was made with other settings \(learning.sweeps was 10, now 3\)"):
+    with pytest.raises(ValueError, match=r"seed-0 was made otherwise \(learning.sweeps was 10, now 3\)"):
         detection_efficiency(asked, tmp_path, ["scene-1in2"], [0], other, out)
 
 

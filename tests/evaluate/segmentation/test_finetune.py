@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 import torch
 
 from lima.config import FinetuneConfig, SegmentationConfig
-from lima.encoder import load_encoder, save_student
+from lima.encoder import WEIGHTS_FILE, load_encoder, save_student
 from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.segmentation import finetune as finetuning
 from lima.evaluate.segmentation.finetune import finetune, start_segmenter, steps_to_score
@@ -63,6 +64,8 @@ def test_it_learns_and_says_how(run: Path, tmp_path: Path) -> None:
     told = json.loads((out / "segmenter.json").read_text())
     assert told["labels"]["hash"] == metrics["labels"]["hash"] == labels["hash"]
     assert (told["protocol"], told["dataset"], told["start"]) == ("lima", "made up", "pretrained")
+    weights = sha256((run / WEIGHTS_FILE).read_bytes()).hexdigest()
+    assert told["start_sha256"] == metrics["start_sha256"] == weights
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in log if "scores" in line] == [20, 40]
     assert all({"total", "cross_entropy", "lovasz"} == set(line["loss"]) for line in log if "loss" in line)
@@ -126,6 +129,11 @@ def test_a_stopped_run_ends_bit_for_bit_as_one_that_was_not(run: Path, tmp_path:
         finetune(run, tmp_path, tmp_path / "parts", config)
     with pytest.raises(ValueError, match=r"cannot change them: seed was 0, now 1"):
         finetune(run, tmp_path, tmp_path / "parts", replace(config, seed=1), resume=True)
+    weights = (run / WEIGHTS_FILE).read_bytes()
+    save_student(run, build_student(STUDENT), STUDENT)
+    with pytest.raises(ValueError, match=r"cannot change them: .*run holds another student than it started from"):
+        finetune(run, tmp_path, tmp_path / "parts", config, resume=True)
+    (run / WEIGHTS_FILE).write_bytes(weights)
     parts = finetune(run, tmp_path, tmp_path / "parts", config, resume=True)
     assert parts["results"] == whole["results"]
     a, b = load_segmenter(tmp_path / "whole").state_dict(), load_segmenter(tmp_path / "parts").state_dict()

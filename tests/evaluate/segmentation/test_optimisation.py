@@ -83,9 +83,8 @@ def test_the_one_cycle_is_torch_s() -> None:
 
 def test_the_other_schedules_by_hand() -> None:
     assert [cosine(done) for done in (0.0, 0.5, 1.0)] == pytest.approx([1, 0.5, 0], abs=1e-12)
-    assert [warm_up_cosine(done) for done in (0.0, 0.04, 0.08, 0.54, 1.0)] == pytest.approx(
-        [0, 0.5, 1, 0.5, 0], abs=1e-12
-    )
+    of_45_epochs = [warm_up_cosine(epoch / 45) for epoch in (0, 1, 4, 4 + 41 / 2, 45)]
+    assert of_45_epochs == pytest.approx([0, 0.25, 1, 0.5, 0], abs=1e-12)
 
 
 def test_the_protocols_are_those_of_their_sources() -> None:

@@ -3,6 +3,7 @@ and through its published inverse map, copied by hand."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from pathlib import Path
@@ -116,6 +117,18 @@ def test_moving_things_are_written_as_semantic_kitti_writes_them() -> None:
     assert moving == {
         "car": 252, "bicyclist": 253, "person": 254, "motorcyclist": 255, "other_vehicle": 259, "truck": 258,
     }  # fmt: skip
+
+
+def test_where_scores_go_is_seen_to_before_anything_is_scored(tmp_path: Path) -> None:
+    data = kitti_hand_made.write_odometry(tmp_path / "data", images=("image_2",))
+    folder = untrained(tmp_path / "segmenter", open_dataset(data).class_names)
+    file, said = tmp_path / "new" / "folder" / "scores.json", list[str]()
+    with pytest.raises(IsADirectoryError, match=r"data is a folder, .* like .*data/scores\.json"):
+        score_folder(folder, data, json_file=data, say=said.append)
+    assert said == []
+    metrics = score_folder(folder, data, json_file=file, say=lambda _: said.append(str(file.parent.is_dir())))
+    assert set(said) == {"True"}
+    assert json.loads(file.read_text()) == json.loads(json.dumps(metrics))
 
 
 def test_other_classes_and_other_datasets_are_refused(simulated_nuscenes: Path, tmp_path: Path) -> None:

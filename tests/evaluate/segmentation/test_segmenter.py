@@ -64,18 +64,34 @@ def test_several_views_average_the_probabilities() -> None:
         made.predict(frame, views=0)
 
 
-def views_of_a_sweep_are_flips_and_turns() -> None:
+def test_views_of_a_sweep_are_flips_and_turns() -> None:
     for matrix in views_of_a_sweep(5):
         assert torch.allclose(matrix @ matrix.T, torch.eye(3).double())
         assert float(matrix[2, 2]) == 1
     assert torch.equal(views_of_a_sweep(1)[0], torch.eye(3).double())
 
 
-def test_a_sweep_out_of_range_is_an_error() -> None:
+@pytest.mark.parametrize("head", ["linear", "norm_linear", "mlp"])
+def test_points_out_of_range_teach_the_head_nothing(head: str) -> None:
+    """Batch norms included: with them or without them, the head learns the same from the points in range."""
+    sweep = Drive("one").frame(0).sweep
+    seen = sweep.points_lidar[:, :2].norm(dim=1) <= STUDENT.max_range_m
+    assert 0 < int(seen.sum()) < POINTS
+    everything = Batch.from_points([sweep.points_lidar], [sweep.intensity])
+    only_seen = Batch.from_points([sweep.points_lidar[seen]], [sweep.intensity[seen]])
+    one, other = segmenter(head).train(), segmenter(head).train()
+    assert torch.allclose(one(everything)[seen], other(only_seen), rtol=1e-5, atol=1e-5)
+    learned = other.head.state_dict()
+    for name, tensor in one.head.state_dict().items():
+        assert torch.allclose(tensor, learned[name], rtol=1e-5, atol=1e-6), name
+
+
+@pytest.mark.parametrize("head", ["linear", "norm_linear", "mlp"])
+def test_a_sweep_out_of_range_is_an_error(head: str) -> None:
     frame = Drive("one").frame(0)
     far = replace(frame, sweep=replace(frame.sweep, points_lidar=frame.sweep.points_lidar + 100))
     with pytest.raises(ValueError, match=r"no point of frame one 0 \(one\) is within the student's range"):
-        segmenter().predict(far)
+        segmenter(head).predict(far)
 
 
 @pytest.mark.parametrize("head", ["linear", "norm_linear", "mlp"])

@@ -80,9 +80,7 @@ def test_every_start_meets_every_fraction_and_nothing_is_done_twice(
         patch.setattr(study, "finetune", never)
         again = label_efficiency(*arguments, say=said.append)
     assert again["results"] == metrics["results"]
-    with pytest.raises(
-        ValueError, match=r"random/scene-1in2/seed-0 was made with other settings \(learning.steps was 2, "
-    ):
+    with pytest.raises(ValueError, match=r"random/scene-1in2/seed-0 was made otherwise \(learning.steps was 2, "):
         label_efficiency(*arguments[:4], SegmentationConfig(steps=3, batch=2, scorings=2), out)
 
 

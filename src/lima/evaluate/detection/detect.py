@@ -20,7 +20,7 @@ from lima.evaluate.detection.scoring import Detections, detect_split, found_in
 from lima.evaluate.detection.sweeps import SweepHistory
 from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
-from lima.evaluate.runs import starting_student
+from lima.evaluate.runs import start_record, starting_student
 from lima.train.interruption import StopSignals
 from lima.train.loop import learn
 from lima.train.processes import start_processes
@@ -60,7 +60,8 @@ def detect(
         split = probe_split(dataset, learning)
         labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, learning.train_split)
         detector = start_detector(run, config)
-        folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
+        start = start_record(run, config.start)
+        folder = open_run_folder(out, data, config, labels.tokens, resume, start, processes)
         if processes.first:
             write_atomically(out / LABELS, labels.as_json())
         started = time.perf_counter()
@@ -78,8 +79,7 @@ def detect(
             "command": "detect",
             "config": {**asdict(config), "data": str(data.resolve())},
             "results": {"detection": {**found.scores.as_dict(), "annotated": found.annotated}},
-            "start": config.start,
-            "started_from": str(run.resolve()),
+            **start,
             "labels": labels.summary(),
             "split": split.how,
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},

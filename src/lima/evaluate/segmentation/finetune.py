@@ -16,7 +16,7 @@ from lima.datasets.progress import CountLines
 from lima.encoder import read_student_config
 from lima.evaluate.fractions import LabelFraction, LabelList
 from lima.evaluate.probe import ProbeSplit, probe_split
-from lima.evaluate.runs import starting_student
+from lima.evaluate.runs import start_record, starting_student
 from lima.evaluate.segmentation.learner import Learner
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import Segmenter, save_segmenter
@@ -55,16 +55,16 @@ def finetune(
         split = probe_split(dataset, config.learning)
         labels = LabelList(LabelFraction.parse(config.labels), split.train, dataset.name, config.learning.train_split)
         student_config = read_student_config(run)
-        folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
+        segmenter = start_segmenter(run, dataset, config)
+        start = start_record(run, config.start)
+        folder = open_run_folder(out, data, config, labels.tokens, resume, start, processes)
         if processes.first:
             write_atomically(out / LABELS, labels.as_json())
-        segmenter = start_segmenter(run, dataset, config)
         learner = Learner(segmenter, labels, config.learning, config.seed, processes)
         results = _learn_and_score(learner, split, folder, config.start, signals)
         about = {
             "protocol": protocol,
-            "start": config.start,
-            "started_from": str(run.resolve()),
+            **start,
             "dataset": dataset.name,
             "labels": labels.summary(),
             "seed": config.seed,
@@ -73,7 +73,8 @@ def finetune(
             "command": "finetune",
             "config": {**asdict(config), "data": str(data.resolve()), "protocol": protocol},
             "results": {"segmentation": results},
-            **{name: about[name] for name in ("start", "started_from", "labels")},
+            **start,
+            "labels": labels.summary(),
             "split": split.how,
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
             "versions": package_versions(),

@@ -12,7 +12,7 @@ from lima.config import RateSchedule, SegmentationConfig
 from lima.evaluate.segmentation.segmenter import Segmenter
 
 START_DIVISOR, END_DIVISOR, WARM_UP_SHARE = 25.0, 100.0, 0.2
-SCALR_WARM_UP_SHARE = 0.08
+SCALR_WARM_UP_SHARE = 4 / 45
 SGD_MOMENTUM, SGD_DAMPENING = 0.9, 0.1
 
 
@@ -33,7 +33,7 @@ def cosine(done: float) -> float:
 
 
 def warm_up_cosine(done: float) -> float:
-    """Up in a straight line over 8 % of the run, then down to zero along a cosine (ScaLR: 2 of 25 epochs)."""
+    """Up in a straight line over 4 of 45 epochs, then down to zero along a cosine (ScaLR with 1 % of the labels)."""
     if done < SCALR_WARM_UP_SHARE:
         return done / SCALR_WARM_UP_SHARE
     return _cosine(1.0, 0.0, (done - SCALR_WARM_UP_SHARE) / (1 - SCALR_WARM_UP_SHARE))

@@ -28,6 +28,12 @@ def check_classes(names: tuple[str, ...], dataset: Dataset, folder: Path) -> Non
         )
 
 
+def _make_room_for(file: Path) -> None:
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder, a file for the scores was expected, like {file / 'scores.json'}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+
+
 def score_folder(
     folder: Path,
     data: Path,
@@ -39,13 +45,15 @@ def score_folder(
 ) -> dict[str, Any]:
     """Score the segmenter in `folder` on all points of a split; prints every class, returns what `json_file` holds.
 
-    views: test-time augmentation, see `Segmenter.predict`.
+    views: test-time augmentation, see `Segmenter.predict`. Raises IsADirectoryError where `json_file` is a folder.
     """
     segmenter = load_segmenter(folder)
     dataset = open_dataset(data, at_gap)
     check_classes(segmenter.class_names, dataset, folder)
     sequences = dataset.sequences(split)
     frames = sum(len(sequence) for sequence in sequences)
+    if json_file is not None:  # now, and not when everything has been scored
+        _make_room_for(json_file)
     say(f"{frames} keyframes of {len(sequences)} drives of {split}, {views} view{'s' * (views > 1)} of each")
     segmenter.to("cuda" if torch.cuda.is_available() else "cpu")
     with CountProgress("scoring", frames, "keyframes") as progress:

@@ -39,7 +39,13 @@ class Segmenter(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "points scores"]:
         """Scores of the classes from 1 up. Those of points out of the student's range mean nothing."""
-        return self.head(self.student(batch))
+        features = self.student(batch)
+        if self.head_kind == "linear":
+            return self.head(features)
+        # other heads hold batch norms, whose statistics the zeros of points out of range would spoil
+        inside = self.student.in_range(batch)
+        scores = self.head(features[inside])
+        return scores.new_zeros(len(inside), scores.shape[1]).masked_scatter(inside[:, None], scores)
 
     @torch.no_grad()
     def predict(self, frame: Frame, views: int = 1) -> Int64[Tensor, "points"]:
