@@ -53,7 +53,7 @@ class Learner:
         parts = zip(self._histories, labels.chosen, strict=True)
         self._places = [(history, index) for history, part in parts for index in part.indices]
         self._examples = Kept(self._read)
-        self.bank = ObjectBank()
+        self.bank = ObjectBank(random_generator(seed, "things"))
         self.frames_of_class: list[list[int]] = [[] for _ in DETECTION_CLASSES]
         if config.class_balanced or config.ground_truth_sampling or config.detector.head == "second":
             self._look_through(detector)
