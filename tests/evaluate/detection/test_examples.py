@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from lima.evaluate.detection.balance import balanced_epoch, balanced_length
+from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.examples import Example, augmented, collate, read_example, transformed
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.evaluate.detection.nms import rotated_iou
@@ -115,11 +117,36 @@ def test_an_empty_bank_changes_nothing() -> None:
     assert ObjectBank(torch.Generator()).fill_up(example, torch.Generator()) is example
 
 
+def test_an_example_that_needs_nothing_stays_as_it_is() -> None:
+    """Its boxes are so far away that none would be in the way; with one car fewer, another car is set down."""
+    classes = torch.tensor([cls for cls, name in enumerate(DETECTION_CLASSES) for _ in range(WANTED[name])])
+    more = torch.cat([classes, torch.tensor([0, 0, 5])])  # of cars and pedestrians there may be more
+    for given in (far_away(classes), far_away(more)):
+        assert full_bank().fill_up(given, torch.Generator().manual_seed(0)) is given
+    needy = full_bank().fill_up(far_away(classes[1:]), torch.Generator().manual_seed(0))
+    assert needy.boxes.classes.tolist() == [*classes[1:].tolist(), 0]
+
+
+def test_what_has_no_room_is_left_out() -> None:
+    bank = ObjectBank(torch.Generator())
+    example = crowded(0, points=20000)
+    bank.add(example)
+    assert len(bank) == len(example.boxes)
+    assert bank.fill_up(example, torch.Generator().manual_seed(0)) is example
+
+
 def full_bank() -> ObjectBank:
     bank = ObjectBank(torch.Generator())
     for seed in range(6):
         bank.add(crowded(seed, points=20000))
     return bank
+
+
+def far_away(classes: Tensor) -> Example:
+    """A box of each of these classes, a kilometre off."""
+    values = torch.tensor([[1000.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0, 0.0, 0.0]]).repeat(len(classes), 1)
+    values[:, 1] = 10.0 * torch.arange(len(classes))
+    return Example("far away", torch.zeros(1, 5), LidarBoxes(values, classes, torch.ones(len(classes))))
 
 
 def row_of_cars(first: int, count: int) -> Example:
