@@ -157,6 +157,20 @@ def test_a_detector_of_two_processes_equals_that_of_one(two_processes: Path, hea
     assert_same(detected(ALONE, two_processes / "voxelnet", head), two_processes, head)
 
 
+def test_a_batch_that_every_process_has_a_part_of(two_processes: Path) -> None:
+    """Three sweeps a step, four labelled: two processes and three do; of eight five would wait all the time."""
+    segmenter = Segmenter(build_student(STUDENT), CLASSES, "mlp")
+    detector = start_detector(two_processes / "voxelnet", DetectConfig(start="random", learning=DETECTION))
+    eight, three = (Processes(0, size, ALONE.device) for size in (8, 3))
+    words = "a batch of 3 leaves 5 of 8 processes without a keyframe .* choose at least 8"
+    with pytest.raises(ValueError, match=words):
+        SegmentationLearner(segmenter, labels_of(Drive("one", 4)), SEGMENTATION, 0, eight)
+    with pytest.raises(ValueError, match=words):
+        DetectionLearner(detector, labels_of(DriveWithBoxes("one", 4)), DETECTION, 0, eight)
+    SegmentationLearner(segmenter, labels_of(Drive("one", 4)), SEGMENTATION, 0, three)
+    DetectionLearner(detector, labels_of(DriveWithBoxes("one", 4)), DETECTION, 0, three)
+
+
 def test_shared_scoring_finds_the_same_boxes(two_processes: Path) -> None:
     one = detections(ALONE, two_processes / "voxelnet")
     assert len(one.boxes) > 10

@@ -48,6 +48,7 @@ class Learner:
         seed: int,
         processes: Processes = ALONE,
     ) -> None:
+        processes.check_batch(config.batch)
         self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
         self._histories = [SweepHistory(part.sequence, config.sweeps, config.max_age_s) for part in labels.chosen]
         parts = zip(self._histories, labels.chosen, strict=True)
