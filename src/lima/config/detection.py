@@ -30,7 +30,7 @@ class DetectorConfig:
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """How a detector learns, and how it is scored (OpenPCDet's settings for nuScenes)."""
+    """How a detector learns, and how it is scored (docs/detection.md: where the defaults are not OpenPCDet's)."""
 
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     sweeps: int = 10
