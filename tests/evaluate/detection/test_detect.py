@@ -65,7 +65,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
         first.train_step()
     second = learner_of(run, simulated_nuscenes, replace(config, start="random"))  # its weights are exchanged
     second.load(first.checkpoint())
+    assert second.seconds == first.seconds > 0
     again = [second.train_step() for _ in range(2)]
+    assert second.seconds > first.seconds
     assert [report["loss"] for report in again] == [report["loss"] for report in reports[2:]]
     for (name, ours), theirs in zip(
         whole.detector.state_dict().items(), second.detector.state_dict().values(), strict=True
@@ -110,6 +112,8 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
     assert len(again) == len(json.loads((out / "detections.json").read_text())["results"][val.tokens[1]])
     with pytest.raises(FileExistsError, match="not empty"):
         detect(run, simulated_nuscenes, out, config)
+    scored_again = detect(run, simulated_nuscenes, out, config, resume=True)
+    assert scored_again["seconds"]["training"] == metrics["seconds"]["training"] > 0  # no step was left to make
     with pytest.raises(ValueError, match="other settings"):
         detect(run, simulated_nuscenes, out, replace(config, seed=5), resume=True)
 

@@ -63,10 +63,8 @@ def detect(
         folder = open_run_folder(out, data, config, labels.tokens, resume, run, processes)
         if processes.first:
             write_atomically(out / LABELS, labels.as_json())
-        started = time.perf_counter()
         learner = Learner(detector, labels, learning, config.seed, processes)
         learn(learner, folder, "detect", lambda: _announcement(learner, split, config.start), signals=signals)
-        learning_s = time.perf_counter() - started
         if processes.first:
             save_detector(out, detector, student_config)
         started = time.perf_counter()
@@ -83,7 +81,7 @@ def detect(
             "labels": labels.summary(),
             "split": split.how,
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
-            "seconds": {"training": learning_s, "detecting": scoring_s},
+            "seconds": {"training": learner.seconds, "detecting": scoring_s},
             "versions": package_versions(),
         }
         if processes.first:

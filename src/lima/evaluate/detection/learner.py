@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Learner:
     """Everything that a checkpoint of a detector holds, and a step.
 
     An epoch is every labelled keyframe once or, class-balanced, as `balanced_epoch` draws them. Several processes share
-    the keyframes of a step; the step is that of one process with all of them.
+    the keyframes of a step; the step is that of one process with all of them. seconds: what all steps so far took.
     """
 
     lanes = range(0)
@@ -65,6 +66,7 @@ class Learner:
         self.epochs = Epochs(frames, config.batch, config.epochs, config.steps, seed, draw)
         self.steps = self.epochs.steps
         self.step = 0
+        self.seconds = 0.0
         if processes.world_size > 1:
             synchronise_batch_norms(detector)
         self.detector = detector.to(processes.device).train().requires_grad_(True)
@@ -90,6 +92,7 @@ class Learner:
 
         Raises ValueError where the loss or the gradient is not a number, before weights change.
         """
+        started = time.perf_counter()
         device, peak_rate = self.processes.device, self.config.learning_rate
         numbers = self.epochs.frames_of_step(self.step)
         tokens = [self.labels.tokens[number] for number in numbers]
@@ -112,6 +115,7 @@ class Learner:
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
         self.step += 1
+        self.seconds += time.perf_counter() - started
         return {
             "step": self.step,
             "epoch": self.epoch,
@@ -153,7 +157,11 @@ class Learner:
 
     def checkpoint(self) -> Checkpoint:
         """Everything needed to go on."""
-        run = {"weights": self.detector.state_dict(), "optimiser": self.optimiser.state_dict()}
+        run = {
+            "weights": self.detector.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+        }
         return Checkpoint(self.step, run, {})
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -161,3 +169,4 @@ class Learner:
         self.step = checkpoint.step
         self.detector.load_state_dict(checkpoint.run["weights"])
         self.optimiser.load_state_dict(checkpoint.run["optimiser"])
+        self.seconds = checkpoint.run["seconds"]
