@@ -40,7 +40,7 @@ DETECTION = DetectionConfig(
     epochs=1,
     class_balanced=False,
 )
-HEADS = ("centerpoint", "second")
+CHANNELS = {"centerpoint": 8, "second": None}  # of every head
 CATEGORIES = ("vehicle.car", "human.pedestrian.adult", "vehicle.car", "vehicle.truck", "movable_object.barrier")
 
 
@@ -77,7 +77,8 @@ def segmented(processes: Processes) -> dict[str, Tensor]:
 
 def detected(processes: Processes, run: Path, head: str) -> dict[str, Tensor]:
     """The same of a detector."""
-    config = replace(DETECTION, detector=replace(DETECTION.detector, head=head))  # type: ignore[arg-type]
+    network = replace(DETECTION.detector, head=head, head_channels=CHANNELS[head])  # type: ignore[arg-type]
+    config = replace(DETECTION, detector=network)
     labels = labels_of(DriveWithBoxes("one", 4))
     detector = start_detector(run, DetectConfig(start="random", learning=config))
     learner = DetectionLearner(detector, labels, config, 0, processes)
@@ -112,7 +113,7 @@ def rank_of_two(folder: Path, rank: int, ports: tuple[int, int]) -> None:
     torch.set_num_threads(1)
     with start_processes("cpu") as processes:
         torch.save(segmented(processes), folder / f"segmentation-{rank}.pt")
-        for head in HEADS:
+        for head in CHANNELS:
             torch.save(detected(processes, folder / "voxelnet", head), folder / f"{head}-{rank}.pt")
         found = detections(processes, folder / "voxelnet")
         (folder / f"detections-{rank}.json").write_text(json.dumps([found.as_submission(), found.scores.as_dict()]))
@@ -151,9 +152,23 @@ def test_fine_tuning_in_two_processes_equals_one(two_processes: Path) -> None:
     assert_same(segmented(ALONE), two_processes, "segmentation")
 
 
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("head", CHANNELS)
 def test_a_detector_of_two_processes_equals_that_of_one(two_processes: Path, head: str) -> None:
     assert_same(detected(ALONE, two_processes / "voxelnet", head), two_processes, head)
+
+
+def test_a_batch_that_every_process_has_a_part_of(two_processes: Path) -> None:
+    """Three sweeps a step, four labelled: two processes and three do; of eight five would wait all the time."""
+    segmenter = Segmenter(build_student(STUDENT), CLASSES, "mlp")
+    detector = start_detector(two_processes / "voxelnet", DetectConfig(start="random", learning=DETECTION))
+    eight, three = (Processes(0, size, ALONE.device) for size in (8, 3))
+    words = "a batch of 3 leaves 5 of 8 processes without a keyframe .* choose at least 8"
+    with pytest.raises(ValueError, match=words):
+        SegmentationLearner(segmenter, labels_of(Drive("one", 4)), SEGMENTATION, 0, eight)
+    with pytest.raises(ValueError, match=words):
+        DetectionLearner(detector, labels_of(DriveWithBoxes("one", 4)), DETECTION, 0, eight)
+    SegmentationLearner(segmenter, labels_of(Drive("one", 4)), SEGMENTATION, 0, three)
+    DetectionLearner(detector, labels_of(DriveWithBoxes("one", 4)), DETECTION, 0, three)
 
 
 def test_shared_scoring_finds_the_same_boxes(two_processes: Path) -> None:

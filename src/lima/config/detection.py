@@ -18,7 +18,8 @@ class DetectorConfig:
     """convolutions in each of its two blocks, beside the first"""
     head_upsampling: Literal[1, 2, 4] = 1
     """the head's cells are so much finer than the backbone's last voxels, which are eight voxels wide"""
-    head_channels: int = 64
+    head_channels: int | None = None
+    """of centerpoint's shared convolution and of the branches behind it; 64 when left out. second has none to choose"""
     box_weight: float | None = None
     """of the boxes' loss beside that of centres or scores; when left out the head's own: 0.25 or 2"""
     min_score: float = 0.05
@@ -29,7 +30,7 @@ class DetectorConfig:
 
 @dataclass(frozen=True)
 class DetectionConfig:
-    """How a detector learns, and how it is scored (OpenPCDet's settings for nuScenes)."""
+    """How a detector learns, and how it is scored (docs/detection.md: where the defaults are not OpenPCDet's)."""
 
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     sweeps: int = 10

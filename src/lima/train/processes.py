@@ -39,6 +39,15 @@ class Processes:
         length by one at most. Empty where there are fewer things than processes."""
         return range(self.rank * count // self.world_size, (self.rank + 1) * count // self.world_size)
 
+    def check_batch(self, batch: int) -> None:
+        """Raises ValueError where every step of so many keyframes would leave a process without one."""
+        if 0 < batch < self.world_size:
+            raise ValueError(
+                f"a batch of {batch} leaves {self.world_size - batch} of {self.world_size} processes without a "
+                f"keyframe in every step: --batch is that of all processes together, choose at least "
+                f"{self.world_size}, or start fewer processes"
+            )
+
     def sums(self, values: list[float]) -> list[float]:
         """Every value summed over the processes."""
         if self.world_size == 1:

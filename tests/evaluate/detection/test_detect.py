@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -16,8 +17,9 @@ from lima.commands.detection import Detect
 from lima.config import DetectConfig, DetectionConfig, DetectorConfig, StudentConfig
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder, save_student
+from lima.evaluate.detection.center_head import CenterHead
 from lima.evaluate.detection.detect import detect, start_detector
-from lima.evaluate.detection.detector import load_detector
+from lima.evaluate.detection.detector import load_detector, save_detector
 from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.evaluate.detection.scoring import found_in
@@ -52,9 +54,11 @@ def learner_of(run: Path, data: Path, config: DetectConfig) -> Learner:
     return Learner(start_detector(run, config), labels, config.learning, config.seed)
 
 
-@pytest.mark.parametrize("head", ["centerpoint", "second"])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(head: str, run: Path, simulated_nuscenes: Path) -> None:
-    network = replace(LEARNING.detector, head=head, head_upsampling=1)  # type: ignore[arg-type]
+@pytest.mark.parametrize(("head", "channels"), [("centerpoint", 8), ("second", None)])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+    head: Literal["centerpoint", "second"], channels: int | None, run: Path, simulated_nuscenes: Path
+) -> None:
+    network = replace(LEARNING.detector, head=head, head_channels=channels, head_upsampling=1)
     config = DetectConfig(learning=replace(LEARNING, steps=4, detector=network))
     whole, first = (learner_of(run, simulated_nuscenes, config) for _ in range(2))
     reports = [whole.train_step() for _ in range(4)]
@@ -62,7 +66,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(head: str, run: Path, simul
         first.train_step()
     second = learner_of(run, simulated_nuscenes, replace(config, start="random"))  # its weights are exchanged
     second.load(first.checkpoint())
+    assert second.seconds == first.seconds > 0
     again = [second.train_step() for _ in range(2)]
+    assert second.seconds > first.seconds
     assert [report["loss"] for report in again] == [report["loss"] for report in reports[2:]]
     for (name, ours), theirs in zip(
         whole.detector.state_dict().items(), second.detector.state_dict().values(), strict=True
@@ -108,6 +114,8 @@ def test_the_command_from_a_run_to_scores(run: Path, simulated_nuscenes: Path, t
     assert len(again) == len(json.loads((out / "detections.json").read_text())["results"][val.tokens[1]])
     with pytest.raises(FileExistsError, match="not empty"):
         detect(run, simulated_nuscenes, out, config)
+    scored_again = detect(run, simulated_nuscenes, out, config, resume=True)
+    assert scored_again["seconds"]["training"] == metrics["seconds"]["training"] > 0  # no step was left to make
     with pytest.raises(ValueError, match="other settings"):
         detect(run, simulated_nuscenes, out, replace(config, seed=5), resume=True)
 
@@ -130,6 +138,37 @@ def test_suppression_is_class_by_class_and_keeps_the_best(run: Path) -> None:
     kept = detector._suppressed(boxes)
     assert kept.scores.tolist() == pytest.approx([0.7, 0.6, 0.1])
     assert len(detector._suppressed(LidarBoxes.none())) == 0
+
+
+def with_head(head: Literal["centerpoint", "second"], channels: int | None) -> DetectConfig:
+    network = replace(LEARNING.detector, head=head, head_channels=channels)
+    return replace(SMALL, learning=replace(LEARNING, detector=network))
+
+
+def test_channels_of_the_head(run: Path) -> None:
+    for channels, expected in ((None, 64), (5, 5)):
+        head = start_detector(run, with_head("centerpoint", channels)).head
+        assert isinstance(head, CenterHead)
+        widths = {part.out_channels for part in head.modules() if isinstance(part, torch.nn.Conv2d)}
+        assert max(widths) == expected  # the other convolutions give what is asked of a box: one to three numbers
+    with pytest.raises(ValueError, match="at least one channel, got head_channels = 0"):
+        start_detector(run, with_head("centerpoint", 0))
+    for ignored in (16, 64):
+        with pytest.raises(ValueError, match=f"head_channels = {ignored} does nothing with the head second"):
+            start_detector(run, with_head("second", ignored))
+
+
+@pytest.mark.parametrize("head", ["centerpoint", "second"])
+def test_a_detector_comes_back(head: Literal["centerpoint", "second"], run: Path, tmp_path: Path) -> None:
+    detector = start_detector(run, with_head(head, None))
+    save_detector(tmp_path, detector, STUDENT)
+    description = json.loads((tmp_path / "detector.json").read_text())
+    description["detector"]["head_channels"] = 64  # a file that names it stays readable, with either head
+    for text in (None, json.dumps(description)):
+        if text:
+            (tmp_path / "detector.json").write_text(text)
+        again = load_detector(tmp_path).state_dict()
+        assert all(torch.equal(tensor, again[name]) for name, tensor in detector.state_dict().items())
 
 
 def test_refusals(run: Path, simulated_nuscenes: Path, tmp_path: Path) -> None:

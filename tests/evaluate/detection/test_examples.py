@@ -1,4 +1,4 @@
-"""Oracles: laws. What lies in a box still does after both are turned; overlaps and shares counted one by one."""
+"""Oracles: laws. What lies in a box still does after both are turned; overlaps, shares, chances counted one by one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from lima.evaluate.detection.balance import balanced_epoch, balanced_length
+from lima.evaluate.detection.classes import DETECTION_CLASSES
 from lima.evaluate.detection.examples import Example, augmented, collate, read_example, transformed
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.evaluate.detection.nms import rotated_iou
@@ -91,9 +93,7 @@ def test_boxes_without_a_point_are_not_learned() -> None:
 
 
 def test_things_are_set_down_where_they_were_and_hide_what_was_there() -> None:
-    bank = ObjectBank()
-    for seed in range(6):
-        bank.add(crowded(seed, points=20000))
+    bank = full_bank()
     assert len(bank) > 20
     bare = Example("bare", crowded(9).points, spread_boxes(9)[torch.tensor([0, 5])])
     found = bank.fill_up(bare, torch.Generator().manual_seed(0))
@@ -110,12 +110,101 @@ def test_things_are_set_down_where_they_were_and_hide_what_was_there() -> None:
     assert own
     assert not own & {tuple(point) for point in found.points.tolist()}
     assert torch.equal(found.points, bank.fill_up(bare, torch.Generator().manual_seed(0)).points)
-    assert bank.fill_up(crowded(0), torch.Generator().manual_seed(0)) is not None
 
 
 def test_an_empty_bank_changes_nothing() -> None:
     example = crowded(0)
-    assert ObjectBank().fill_up(example, torch.Generator()) is example
+    assert ObjectBank(torch.Generator()).fill_up(example, torch.Generator()) is example
+
+
+def test_an_example_that_needs_nothing_stays_as_it_is() -> None:
+    """Its boxes are so far away that none would be in the way; with one car fewer, another car is set down."""
+    classes = torch.tensor([cls for cls, name in enumerate(DETECTION_CLASSES) for _ in range(WANTED[name])])
+    more = torch.cat([classes, torch.tensor([0, 0, 5])])  # of cars and pedestrians there may be more
+    for given in (far_away(classes), far_away(more)):
+        assert full_bank().fill_up(given, torch.Generator().manual_seed(0)) is given
+    needy = full_bank().fill_up(far_away(classes[1:]), torch.Generator().manual_seed(0))
+    assert needy.boxes.classes.tolist() == [*classes[1:].tolist(), 0]
+
+
+def test_what_has_no_room_is_left_out() -> None:
+    bank = ObjectBank(torch.Generator())
+    example = crowded(0, points=20000)
+    bank.add(example)
+    assert len(bank) == len(example.boxes)
+    assert bank.fill_up(example, torch.Generator().manual_seed(0)) is example
+
+
+def full_bank() -> ObjectBank:
+    bank = ObjectBank(torch.Generator())
+    for seed in range(6):
+        bank.add(crowded(seed, points=20000))
+    return bank
+
+
+def far_away(classes: Tensor) -> Example:
+    """A box of each of these classes, a kilometre off."""
+    values = torch.tensor([[1000.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0, 0.0, 0.0]]).repeat(len(classes), 1)
+    values[:, 1] = 10.0 * torch.arange(len(classes))
+    return Example("far away", torch.zeros(1, 5), LidarBoxes(values, classes, torch.ones(len(classes))))
+
+
+def row_of_cars(first: int, count: int) -> Example:
+    """Cars with five points each, whose intensity says which car it is, and points of none."""
+    values = torch.tensor([[0.0, 0.0, 0.0, 4.0, 2.0, 1.5, 0.0, 0.0, 0.0]]).repeat(count, 1)
+    values[:, 0] = 10.0 * torch.arange(count)
+    points = torch.zeros(count, MIN_POINTS, 5)
+    points[..., 0], points[..., 3] = values[:, :1], torch.arange(first, first + count)[:, None].float()
+    around = torch.full((100, 5), -50.0)
+    boxes = LidarBoxes(values, torch.zeros(count, dtype=torch.int64), torch.ones(count))
+    return Example("a row of cars", torch.cat([points.view(-1, 5), around]), boxes)
+
+
+def kept_cars(bank: ObjectBank) -> list[int]:
+    return [int(thing.points[0, 3]) for thing in bank._things[0]]
+
+
+def test_every_thing_is_as_likely_to_be_kept() -> None:
+    """Of four cars in two keyframes two are kept: each car by half of all banks, each pair by a sixth."""
+    banks = 400
+    rows = [row_of_cars(0, 2), row_of_cars(2, 2)]
+    pairs = torch.zeros(4, 4)
+    for seed in range(banks):
+        bank = ObjectBank(torch.Generator().manual_seed(seed), limit=2)
+        for example in rows:
+            bank.add(example)
+        one, other = sorted(kept_cars(bank))
+        pairs[one, other] += 1
+    cars = pairs.sum(dim=0) + pairs.sum(dim=1)
+    for counts, chance in ((cars, 1 / 2), (pairs[torch.triu_indices(4, 4, 1).unbind()], 1 / 6)):
+        spread = math.sqrt(banks * chance * (1 - chance))
+        assert float((counts - banks * chance).abs().max()) < 3.5 * spread
+
+
+def test_a_bank_with_room_keeps_all_in_order_and_draws_nothing() -> None:
+    generator = torch.Generator().manual_seed(3)
+    before = generator.get_state()
+    bank = ObjectBank(generator, limit=12)
+    for first in (0, 4, 8):
+        bank.add(row_of_cars(first, 4))
+    assert kept_cars(bank) == list(range(12))
+    assert torch.equal(generator.get_state(), before)
+    bank.add(row_of_cars(12, 1))
+    assert not torch.equal(generator.get_state(), before)
+
+
+def test_a_full_bank_is_the_generators_and_grows_no_more() -> None:
+    def bank_of(seed: int) -> ObjectBank:
+        bank = ObjectBank(torch.Generator().manual_seed(seed), limit=8)
+        for first in range(0, 200, 10):
+            bank.add(row_of_cars(first, 10))
+        return bank
+
+    bank = bank_of(0)
+    assert kept_cars(bank) == kept_cars(bank_of(0)) != kept_cars(bank_of(1))
+    assert max(kept_cars(bank)) >= 100
+    held = [tensor.untyped_storage() for thing in bank._things[0] for tensor in (thing.points, thing.box.values)]
+    assert sum(storage.nbytes() for storage in held) == 8 * 4 * (MIN_POINTS * 5 + 9)  # of no keyframe the rest
 
 
 def test_every_class_is_drawn_as_often() -> None:

@@ -16,6 +16,7 @@ from lima.evaluate.detection.classes import DETECTION_CLASSES, GROUPS
 from lima.evaluate.detection.lidar_boxes import LidarBoxes
 from lima.train.processes import ALONE, Processes
 
+SHARED_DIM = 64
 BRANCHES = {"center": 2, "center_z": 1, "dim": 3, "rot": 2, "vel": 2}
 FIRST_SHARE = 0.1  # of the cells, what a fresh map of centres says
 BOX_WEIGHT = 0.25
@@ -46,8 +47,10 @@ class GroupHead(nn.Module):
 class CenterHead(nn.Module):
     """Heads for the groups of `GROUPS` behind one shared convolution of `shared_dim` channels."""
 
-    def __init__(self, in_dim: int, bev: BevMap, shared_dim: int = 64, box_weight: float = BOX_WEIGHT) -> None:
+    def __init__(self, in_dim: int, bev: BevMap, shared_dim: int = SHARED_DIM, box_weight: float = BOX_WEIGHT) -> None:
         super().__init__()
+        if shared_dim < 1:
+            raise ValueError(f"a centerpoint head has at least one channel, got head_channels = {shared_dim}")
         self.bev, self.box_weight = bev, box_weight
         self.shared_conv = nn.Sequential(
             nn.Conv2d(in_dim, shared_dim, 3, padding=1), nn.BatchNorm2d(shared_dim), nn.ReLU()

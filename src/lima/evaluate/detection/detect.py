@@ -64,10 +64,8 @@ def detect(
         folder = open_run_folder(out, data, config, labels.tokens, resume, start, processes)
         if processes.first:
             write_atomically(out / LABELS, labels.as_json())
-        started = time.perf_counter()
         learner = Learner(detector, labels, learning, config.seed, processes)
         learn(learner, folder, "detect", lambda: _announcement(learner, split, config.start), signals=signals)
-        learning_s = time.perf_counter() - started
         if processes.first:
             save_detector(out, detector, student_config)
         started = time.perf_counter()
@@ -83,7 +81,7 @@ def detect(
             "labels": labels.summary(),
             "split": split.how,
             "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
-            "seconds": {"training": learning_s, "detecting": scoring_s},
+            "seconds": {"training": learner.seconds, "detecting": scoring_s},
             "versions": package_versions(),
         }
         if processes.first:
@@ -95,10 +93,19 @@ def detect(
 
 
 def start_detector(run: Path, config: DetectConfig) -> Detector:
-    """The student of the run, or a fresh one of its shape, under a fresh head. The seed decides what is fresh."""
+    """The student of the run, or a fresh one of its shape, under a fresh head. The seed decides what is fresh.
+
+    Raises ValueError for a run or settings that no detector can be made from.
+    """
+    network = config.learning.detector
+    if network.head == "second" and network.head_channels is not None:
+        raise ValueError(
+            f"head_channels = {network.head_channels} does nothing with the head second, which works on the map as it "
+            f"is: leave it out, or take the head centerpoint"
+        )
     student = student_for_detection(starting_student(run, config.start, config.seed))
     torch.manual_seed(config.seed)  # the head is the same whatever the student
-    return Detector(student, config.learning.detector)
+    return Detector(student, network)
 
 
 def _draw(detector: Detector, split: ProbeSplit, config: DetectionConfig, folder: Path) -> None:

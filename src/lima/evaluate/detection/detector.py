@@ -18,7 +18,7 @@ from lima.encoder import load_encoder, save_student
 from lima.evaluate.detection.anchor_head import AnchorHead
 from lima.evaluate.detection.bev import BevBackbone
 from lima.evaluate.detection.bev_map import STRIDE, BevMap
-from lima.evaluate.detection.center_head import CenterHead
+from lima.evaluate.detection.center_head import SHARED_DIM, CenterHead
 from lima.evaluate.detection.lidar_boxes import LENGTH, WIDTH, YAW, LidarBoxes, X, Y
 from lima.evaluate.detection.nms import rotated_nms
 from lima.scene import Batch
@@ -83,7 +83,8 @@ def _head(in_dim: int, bev_map: BevMap, config: DetectorConfig) -> CenterHead | 
     weight = {} if config.box_weight is None else {"box_weight": config.box_weight}
     if config.head == "second":
         return AnchorHead(in_dim, bev_map, **weight)
-    return CenterHead(in_dim, bev_map, config.head_channels, **weight)
+    channels = SHARED_DIM if config.head_channels is None else config.head_channels
+    return CenterHead(in_dim, bev_map, channels, **weight)
 
 
 def student_for_detection(student: Student) -> VoxelNetStudent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import torch
@@ -35,7 +36,7 @@ class Learner:
     """Everything that a checkpoint of a detector holds, and a step.
 
     An epoch is every labelled keyframe once or, class-balanced, as `balanced_epoch` draws them. Several processes share
-    the keyframes of a step; the step is that of one process with all of them.
+    the keyframes of a step; the step is that of one process with all of them. seconds: what all steps so far took.
     """
 
     lanes = range(0)
@@ -48,12 +49,13 @@ class Learner:
         seed: int,
         processes: Processes = ALONE,
     ) -> None:
+        processes.check_batch(config.batch)
         self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
         self._histories = [SweepHistory(part.sequence, config.sweeps, config.max_age_s) for part in labels.chosen]
         parts = zip(self._histories, labels.chosen, strict=True)
         self._places = [(history, index) for history, part in parts for index in part.indices]
         self._examples = Kept(self._read)
-        self.bank = ObjectBank()
+        self.bank = ObjectBank(random_generator(seed, "things"))
         self.frames_of_class: list[list[int]] = [[] for _ in DETECTION_CLASSES]
         if config.class_balanced or config.ground_truth_sampling or config.detector.head == "second":
             self._look_through(detector)
@@ -64,6 +66,7 @@ class Learner:
         self.epochs = Epochs(frames, config.batch, config.epochs, config.steps, seed, draw)
         self.steps = self.epochs.steps
         self.step = 0
+        self.seconds = 0.0
         if processes.world_size > 1:
             synchronise_batch_norms(detector)
         self.detector = detector.to(processes.device).train().requires_grad_(True)
@@ -89,6 +92,7 @@ class Learner:
 
         Raises ValueError where the loss or the gradient is not a number, before weights change.
         """
+        started = time.perf_counter()
         device, peak_rate = self.processes.device, self.config.learning_rate
         numbers = self.epochs.frames_of_step(self.step)
         tokens = [self.labels.tokens[number] for number in numbers]
@@ -111,6 +115,7 @@ class Learner:
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
         self.step += 1
+        self.seconds += time.perf_counter() - started
         return {
             "step": self.step,
             "epoch": self.epoch,
@@ -152,7 +157,11 @@ class Learner:
 
     def checkpoint(self) -> Checkpoint:
         """Everything needed to go on."""
-        run = {"weights": self.detector.state_dict(), "optimiser": self.optimiser.state_dict()}
+        run = {
+            "weights": self.detector.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "seconds": self.seconds,
+        }
         return Checkpoint(self.step, run, {})
 
     def load(self, checkpoint: Checkpoint) -> None:
@@ -160,3 +169,4 @@ class Learner:
         self.step = checkpoint.step
         self.detector.load_state_dict(checkpoint.run["weights"])
         self.optimiser.load_state_dict(checkpoint.run["optimiser"])
+        self.seconds = checkpoint.run["seconds"]

@@ -39,22 +39,38 @@ class Thing:
 
 
 class ObjectBank:
-    """Things by class, gathered from the keyframes that are learned from and from no others."""
+    """Things by class, gathered from the keyframes that are learned from and from no others.
 
-    def __init__(self) -> None:
+    Of a class that has more than `limit`, so many: every thing is as likely as another, whenever it came. generator:
+    chance, which is asked only then.
+    """
+
+    def __init__(self, generator: torch.Generator, limit: int = MAX_THINGS) -> None:
+        self._generator, self._limit = generator, limit
         self._things: list[list[Thing]] = [[] for _ in DETECTION_CLASSES]
+        self._seen = [0 for _ in DETECTION_CLASSES]
 
     def __len__(self) -> int:
         return sum(len(things) for things in self._things)
 
     def add(self, example: Example) -> None:
-        """Take the things of an example that have at least five points; of a class the first 2000."""
+        """Take the things of an example that have at least five points, as far as chance has room for them."""
         inside = example.boxes.contain(example.points[:, :3])
         for row in range(len(example.boxes)):
-            things = self._things[int(example.boxes.classes[row])]
             points = example.points[inside[row]]
-            if len(points) >= MIN_POINTS and len(things) < MAX_THINGS:
-                things.append(Thing(example.boxes[torch.tensor([row])], points))
+            if len(points) >= MIN_POINTS:
+                self._take(int(example.boxes.classes[row]), Thing(example.boxes[torch.tensor([row])], points))
+
+    def _take(self, cls: int, thing: Thing) -> None:
+        """Reservoir sampling (Waterman's algorithm R): the n-th thing of a class comes in with chance limit / n."""
+        things = self._things[cls]
+        self._seen[cls] += 1
+        if len(things) < self._limit:
+            things.append(thing)
+            return
+        place = int(torch.randint(self._seen[cls], (), generator=self._generator))
+        if place < self._limit:
+            things[place] = thing
 
     def fill_up(self, example: Example, generator: torch.Generator) -> Example:
         """The example with things added until every class has `WANTED`, where they overlap nothing seen from above.

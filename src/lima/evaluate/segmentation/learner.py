@@ -59,6 +59,7 @@ class Learner:
         seed: int,
         processes: Processes = ALONE,
     ) -> None:
+        processes.check_batch(config.batch)
         self.config, self.labels, self.seed, self.processes = config, labels, seed, processes
         self.epochs = Epochs(len(labels), config.batch, config.epochs, config.steps, seed)
         self.steps = self.epochs.steps
