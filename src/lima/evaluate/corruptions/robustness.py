@@ -31,6 +31,7 @@ from lima.evaluate.corruptions.robo3d import METRICS_FILE, named_baseline
 from lima.evaluate.corruptions.robustness_report import RobustnessScores, report_page, table_lines
 from lima.evaluate.corruptions.scored_network import ScoredNetwork, scored_network
 from lima.evaluate.probe_features import labels_of
+from lima.evaluate.scores import check_each_once
 from lima.evaluate.segmentation.scoring import score
 from lima.scene import Frame, Sequence
 from lima.train.progress import duration
@@ -229,8 +230,9 @@ def _check(seeds: tuple[int, ...], every: int, published: Path | None) -> None:
     """Raises ValueError for what would score nothing, or the same twice."""
     if every < 1:
         raise ValueError(f"every must be 1 or more, got {every}: every 4 scores each drive's keyframes 0, 4, 8, …")
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise ValueError(f"one or more seeds are needed, each once, got {list(seeds)}")
+    if not seeds:
+        raise ValueError("no seed was given: --seeds takes one or more, and is 0 when left out")
+    check_each_once("seed", seeds)
     if published is not None and len(seeds) > 1:
         raise ValueError(
             f"the files in {published} were drawn once, so seeds {list(seeds)} would be one and the same: leave seeds "
