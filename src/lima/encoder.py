@@ -107,7 +107,6 @@ def _sweep(points: Points, intensity: Points | None) -> tuple[Tensor, Tensor]:
 
 def save_student(folder: Path, student: Student, config: StudentConfig) -> None:
     """Writes `student.safetensors` (weights) and `student.json` (all that is needed to use them) into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
     description = {
         "student": asdict(config),
         "inputs": inputs_of(config),
@@ -143,7 +142,8 @@ def encoder_folder(path: Path) -> Path:
 
 
 def write_beside(path: Path, write: Callable[[Path], object]) -> None:
-    """Writes beside the file, then renames, so that no reader ever meets half of it."""
+    """Writes beside the file, then renames, so that no reader ever meets half of it. Makes the folder it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     write(beside)
     os.replace(beside, path)

@@ -15,13 +15,14 @@ from typing import Any, Literal
 
 from lima.datasets import open_dataset
 from lima.encoder import load_encoder
-from lima.evaluate.demo_config import LIMA, ONE_FRAME, RANDOM, SIZES, STUDENTS, DemoConfig
+from lima.evaluate.demo_config import LIMA, ONE_FRAME, SIZES, STUDENTS, DemoConfig
+from lima.evaluate.fractions import tokens_of
 from lima.evaluate.probe import ProbeResult, probe, probe_split
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import load_probe, save_probe
 from lima.evaluate.report import report_page
 from lima.evaluate.runs import random_student, read_run
-from lima.evaluate.scores import scores_from_metrics
+from lima.evaluate.scores import RANDOM, scores_from_metrics
 from lima.evaluate.stages import Marker, Stage, read_marker, run_stages, unfinished
 from lima.students.student import Student
 from lima.teachers import load_teacher
@@ -122,10 +123,7 @@ def demo_metrics(folder: DemoFolder, config: DemoConfig, size: str, markers: dic
             "linear_probe": _scores(folder),
             "seconds": {**seconds, "total": round(sum(seconds.values()), 1)},
         },
-        "splits": {
-            side: {sequence.name: list(sequence.tokens) for sequence in sequences}
-            for side, sequences in (("train", split.train), ("val", split.val))
-        },
+        "splits": {side: tokens_of(sequences) for side, sequences in (("train", split.train), ("val", split.val))},
         "versions": package_versions(),
     }
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 
 from lima import recipes
 from lima.config import PretrainConfig, ProbeConfig
+from lima.evaluate.scores import RANDOM
 from streetsim.config import SimulateConfig
 
-RANDOM, ONE_FRAME, LIMA = "random", "one_frame", "lima"
+ONE_FRAME, LIMA = "one_frame", "lima"
 STUDENTS = (RANDOM, ONE_FRAME, LIMA)
 
 

@@ -168,6 +168,11 @@ class LabelList:
         return json.dumps({**self.summary(), "tokens": tokens}, indent=1) + "\n"
 
 
+def tokens_of(sequences: Series[Sequence]) -> dict[str, list[str]]:
+    """Of all frames, by the names of their sequences."""
+    return {sequence.name: list(sequence.tokens) for sequence in sequences}
+
+
 def hash_of_tokens(tokens: Series[str]) -> str:
     """16 hexadecimal digits: BLAKE2b of the tokens, one a line."""
     return hashlib.blake2b("\n".join(tokens).encode(), digest_size=8).hexdigest()

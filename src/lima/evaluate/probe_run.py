@@ -13,14 +13,13 @@ import torch
 from lima.config import ProbeConfig
 from lima.datasets.readable import opened
 from lima.encoder import load_encoder
+from lima.evaluate.fractions import tokens_of
 from lima.evaluate.probe import labelled_split, probe
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import save_probe
 from lima.evaluate.runs import random_student, read_run
-from lima.evaluate.scores import plus_minus, read_metrics
+from lima.evaluate.scores import RANDOM, plus_minus, read_metrics
 from lima.train.run_folder import package_versions, write_atomically
-
-RANDOM = "random"
 
 
 def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[str], None] = print) -> dict[str, Any]:
@@ -45,10 +44,7 @@ def probe_run(run_folder: Path, data: Path, config: ProbeConfig, say: Callable[[
         "config": {**asdict(config), "data": str(data.resolve())},
         "labels": split.labels,
         "results": {**read_metrics(run_folder).get("results", {}), "linear_probe": scores},
-        "splits": {
-            side: {sequence.name: list(sequence.tokens) for sequence in sequences}
-            for side, sequences in (("train", split.train), ("val", split.val))
-        },
+        "splits": {side: tokens_of(sequences) for side, sequences in (("train", split.train), ("val", split.val))},
         "versions": package_versions(),
     }
     (run_folder / "probes").mkdir(exist_ok=True)

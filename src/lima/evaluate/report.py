@@ -15,9 +15,16 @@ from lima.evaluate.making import making_section
 from lima.evaluate.page import Section, cards, folded, missing, page, paragraph, table
 from lima.evaluate.probe_features import student_features
 from lima.evaluate.probe_head import load_probe
-from lima.evaluate.probe_run import RANDOM
 from lima.evaluate.runs import ReportedRun, random_student, read_run
-from lima.evaluate.scores import TITLES, ProbeScores, comparison, plus_minus, read_metrics, scores_from_metrics
+from lima.evaluate.scores import (
+    RANDOM,
+    TITLES,
+    ProbeScores,
+    comparison,
+    plus_minus,
+    read_metrics,
+    scores_from_metrics,
+)
 from lima.evaluate.showing import Predict, Shown, picture_sections
 from lima.train.run_folder import write_atomically
 

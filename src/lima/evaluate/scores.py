@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-TITLES = {"random": "random initialisation", "one_frame": "one frame", "lima": "LiMA"}
+RANDOM = "random"
+"""called so is the student without pretraining"""
+TITLES = {RANDOM: "random initialisation", "one_frame": "one frame", "lima": "LiMA"}
 
 
 @dataclass(frozen=True)

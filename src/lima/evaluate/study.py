@@ -7,22 +7,22 @@ import shutil
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Series
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from signal import Signals
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 from lima.config import DetectionConfig, SegmentationConfig
 from lima.datasets import open_dataset
-from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule
+from lima.evaluate.fractions import LabelFraction, LabelList, check_one_rule, tokens_of
 from lima.evaluate.probe import probe_split
 from lima.evaluate.runs import start_record
-from lima.evaluate.scores import check_each_once
+from lima.evaluate.scores import RANDOM, check_each_once
 from lima.train.epochs import Epochs
 from lima.train.interruption import Interrupted, StopSignals
 from lima.train.processes import check_alone
 from lima.train.run_folder import settings_changes, start_changes
 
-RANDOM = "random"
 Metrics = dict[str, Any]
 """what a training leaves in its metrics.json"""
 
@@ -224,7 +224,12 @@ def run_study(
         task.check(run)  # what is wrong with a run is told before hours of others
     trainings = trainings_of(starts, columns, seeds, out)
     plans = {column: _plan(task.learning, column) for column in columns}
-    done = {each: _finished(task, each, plans[each.column]) for each in trainings if each.metrics.exists()}
+    begin = cache(start_record)  # many trainings start from the same weights, which are large
+    done = {
+        each: _finished(task, each, plans[each.column], begin(each.run, each.weights))
+        for each in trainings
+        if each.metrics.exists()
+    }
     say(
         f"{len(starts)} starts x {len(columns)} columns x {len(seeds)} seeds = {len(trainings)} {task.several}, "
         f"{len(done)} of them finished"
@@ -260,13 +265,13 @@ def _plan(learning: SegmentationConfig | DetectionConfig, column: Column) -> Pla
     split = probe_split(dataset, learning)
     labels = LabelList(LabelFraction.parse(column.labels), split.train, dataset.name, learning.train_split)
     steps = Epochs(len(labels), learning.batch, learning.epochs, learning.steps, seed=0).steps
-    return Plan(steps, labels.summary(), {sequence.name: list(sequence.tokens) for sequence in split.val})
+    return Plan(steps, labels.summary(), tokens_of(split.val))
 
 
-def _finished(task: Task[SomeCell], training: Training, plan: Plan) -> Metrics:
+def _finished(task: Task[SomeCell], training: Training, plan: Plan, start: dict[str, str]) -> Metrics:
     metrics = json.loads(training.metrics.read_text())
     changes = settings_changes(metrics["config"], json.loads(json.dumps(task.settings(training))))
-    changes += start_changes(metrics, start_record(training.run, training.weights))
+    changes += start_changes(metrics, start)
     changes += _frame_changes(metrics, plan)
     if changes:
         raise ValueError(

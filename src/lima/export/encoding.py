@@ -94,7 +94,6 @@ def _save(file: Path, features: np.ndarray) -> None:
         with open(beside, "wb") as stream:  # np.save would add an ending to a name
             np.save(stream, features)
 
-    file.parent.mkdir(parents=True, exist_ok=True)  # a token may have slashes
     write_beside(file, write)
 
 

@@ -86,7 +86,6 @@ def _export_to_library(
                 f"spconv's answer with these weights differs by {difference:.1e} of the largest: not saved"
             )
         say(f"spconv computes the same from them: largest difference {difference:.1e} of the largest answer")
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_beside(out, lambda path: torch.save(export.checkpoint(), path))
     say(f"{out}: inputs are metres and intensity up to {intensity_max:g}; the configuration must say {export.settings}")
     if isinstance(student.backbone, VoxelNet):
@@ -106,7 +105,6 @@ def _export_onnx(
         if not difference < ONNX_TOLERANCE:
             raise ValueError(f"onnxruntime's answer differs by {difference:.1e} of the largest: not saved")
         say(f"onnxruntime computes the same: largest difference {difference:.1e} of the largest answer")
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_beside(out, lambda path: path.write_bytes(serialised))
     say(f"{out}: {len(model.graph.node)} nodes, {len(serialised) / 1e6:.1f} MB; inputs: {_inputs_in_words(model)}")
 

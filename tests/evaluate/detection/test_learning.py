@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence as Series
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,16 @@ from lima.geometry.rigid import RigidTransform
 from lima.scene import Frame, Sequence, Sweep
 from lima.students.student import VoxelNetStudent, build_student
 
+BY_HEART = DetectionConfig(
+    detector=DetectorConfig(bev_width=0.25, bev_layers=1, head_channels=16, head_upsampling=2),
+    steps=50,
+    batch=2,
+    learning_rate=0.01,
+    sweeps=1,
+    augmentation=False,
+    ground_truth_sampling=False,
+    class_balanced=False,
+)
 STUDENT = StudentConfig(
     backbone="voxelnet", width=0.5, voxel_size_m=0.3, max_range_m=12.0, lowest_m=-3.0, highest_m=5.0
 )
@@ -86,16 +97,7 @@ def learner_of(drives: Series[Sequence], shape: StudentConfig, config: Detection
 @pytest.mark.parametrize(("head", "channels"), [("centerpoint", 16), ("second", None)])
 def test_a_yard_by_heart(head: Literal["centerpoint", "second"], channels: int | None) -> None:
     yard = Yard(2)
-    config = DetectionConfig(
-        detector=DetectorConfig(head=head, bev_width=0.25, bev_layers=1, head_channels=channels, head_upsampling=2),
-        steps=60,
-        batch=2,
-        learning_rate=0.01,
-        sweeps=1,
-        augmentation=False,
-        ground_truth_sampling=False,
-        class_balanced=False,
-    )
+    config = replace(BY_HEART, detector=replace(BY_HEART.detector, head=head, head_channels=channels), steps=60)
     learner = learner_of([yard], STUDENT, config)
     losses = [learner.train_step()["loss"]["total"] for _ in range(learner.steps)]
     assert losses[-1] < 0.2 * losses[0]
@@ -109,18 +111,8 @@ def test_a_yard_by_heart(head: Literal["centerpoint", "second"], channels: int |
 def test_a_simulated_drive_by_heart(simulated_nuscenes: Path) -> None:
     """Four keyframes, as read from a dataset; some of the cars that count stand beyond the 30 m that are seen."""
     drives = open_dataset(simulated_nuscenes).sequences("val")
-    config = DetectionConfig(
-        detector=DetectorConfig(bev_width=0.25, bev_layers=1, head_channels=16, head_upsampling=2),
-        steps=50,
-        batch=2,
-        learning_rate=0.01,
-        sweeps=1,
-        augmentation=False,
-        ground_truth_sampling=False,
-        class_balanced=False,
-    )
     shape = StudentConfig(backbone="voxelnet", width=0.25, voxel_size_m=0.3, max_range_m=30.0)
-    learner = learner_of(drives, shape, config)
+    learner = learner_of(drives, shape, BY_HEART)
     fresh = detect_split(learner.detector, drives, 1, 1.0)
     assert fresh.annotated["car"] > 30
     assert fresh.scores.class_precisions["car"] < 0.1

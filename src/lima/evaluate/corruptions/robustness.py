@@ -35,7 +35,7 @@ from lima.evaluate.scores import check_each_once
 from lima.evaluate.segmentation.scoring import score
 from lima.scene import Frame, Sequence
 from lima.train.progress import duration
-from lima.train.run_folder import package_versions, write_atomically
+from lima.train.run_folder import package_versions, settings_changes, write_atomically
 
 CLEAN = "clean"
 
@@ -245,10 +245,9 @@ def _begin(folder: Path, config: dict[str, Any]) -> None:
     file = folder / "config.json"
     if file.is_file():
         found = json.loads(file.read_text())
-        changed = sorted(name for name in config if found.get(name) != config[name])
-        if changed:
-            words = "; ".join(f"{name} was {found.get(name)}, now {config[name]}" for name in changed)
-            raise ValueError(f"{folder} holds scores made otherwise ({words}): choose another folder (--out)")
+        if changes := settings_changes(found, config):
+            words = f"{folder} holds scores made otherwise ({'; '.join(changes)}): choose another folder (--out)"
+            raise ValueError(words)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(file, json.dumps(config, indent=1) + "\n")
 

@@ -11,9 +11,8 @@ import torch
 
 from lima.encoder import load_encoder
 from lima.evaluate.probe_head import load_probe
-from lima.evaluate.probe_run import RANDOM
 from lima.evaluate.runs import random_student, read_run
-from lima.evaluate.scores import read_metrics, scores_from_metrics
+from lima.evaluate.scores import RANDOM, read_metrics, scores_from_metrics
 from lima.evaluate.segmentation.score_command import check_classes
 from lima.evaluate.segmentation.segmenter import DESCRIPTION_FILE, Segmenter, load_segmenter, read_description
 from lima.scene import Dataset

@@ -18,7 +18,7 @@ from lima.evaluate.detection.learner import Learner
 from lima.evaluate.detection.pictures import detection_picture
 from lima.evaluate.detection.scoring import Detections, detect_split, found_in
 from lima.evaluate.detection.sweeps import SweepHistory
-from lima.evaluate.fractions import LabelFraction, LabelList
+from lima.evaluate.fractions import LabelFraction, LabelList, tokens_of
 from lima.evaluate.probe import ProbeSplit, probe_split
 from lima.evaluate.runs import start_record, starting_student
 from lima.train.interruption import StopSignals
@@ -80,7 +80,7 @@ def detect(
             **start,
             "labels": labels.summary(),
             "split": split.how,
-            "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
+            "val": tokens_of(split.val),
             "seconds": {"training": learner.seconds, "detecting": scoring_s},
             "versions": package_versions(),
         }

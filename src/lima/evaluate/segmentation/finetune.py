@@ -14,7 +14,7 @@ from lima.config import FinetuneConfig
 from lima.datasets import open_dataset
 from lima.datasets.progress import CountLines
 from lima.encoder import read_student_config
-from lima.evaluate.fractions import LabelFraction, LabelList
+from lima.evaluate.fractions import LabelFraction, LabelList, tokens_of
 from lima.evaluate.probe import ProbeSplit, probe_split
 from lima.evaluate.runs import start_record, starting_student
 from lima.evaluate.segmentation.learner import Learner
@@ -76,7 +76,7 @@ def finetune(
             **start,
             "labels": labels.summary(),
             "split": split.how,
-            "val": {sequence.name: list(sequence.tokens) for sequence in split.val},
+            "val": tokens_of(split.val),
             "versions": package_versions(),
         }
         if processes.first:

@@ -12,6 +12,7 @@ import torch
 from lima.config import AtGap
 from lima.datasets import open_dataset
 from lima.datasets.progress import CountProgress
+from lima.evaluate.fractions import tokens_of
 from lima.evaluate.scores import plus_minus
 from lima.evaluate.segmentation.scoring import frames_of, score, scores_from_confusion
 from lima.evaluate.segmentation.segmenter import load_segmenter, read_description
@@ -68,7 +69,7 @@ def score_folder(
         "results": {"segmentation": scores.as_dict()},
         "confusion": confusion.tolist(),
         "segmenter": read_description(folder),
-        "scored": {sequence.name: list(sequence.tokens) for sequence in sequences},
+        "scored": tokens_of(sequences),
         "versions": package_versions(),
     }
     if json_file is not None:
